@@ -1,0 +1,51 @@
+-- A page of checkpoints on its way to the client. A channel value that several checkpoints of the
+-- page refer to is read and sent once.
+local page = { checkpoints = {}, values = {}, bytes = 0 }
+local position_of = {}
+
+-- Positions in page.values of the values that `references` names, in its order; reads the new ones.
+local function add_values(values, ns, references)
+  local positions, missing, first = {}, {}, #page.values
+  for reference in references:gmatch('(%Z*%z%Z*)%z') do
+    local field = ns .. '\0' .. reference
+    if not position_of[field] then
+      missing[#missing + 1] = field
+      position_of[field] = first + #missing
+    end
+    positions[#positions + 1] = position_of[field]
+  end
+  in_chunks('HMGET', values, missing, 1, #missing, function(found, from)
+    for offset, value in ipairs(found) do
+      page.values[first + from + offset - 1] = value
+      page.bytes = page.bytes + (value and #value or 0)
+    end
+  end)
+  return positions
+end
+
+-- {task_id, record, ...} of the tasks that wrote under a checkpoint.
+local function writes_of(pending, writes, checkpoint)
+  local first = checkpoint .. '\0'
+  local fields = redis.call('ZRANGEBYLEX', pending, '[' .. first, '(' .. checkpoint .. '\1')
+  local tasks = {}
+  in_chunks('HMGET', writes, fields, 1, #fields, function(found, from)
+    for offset, record in ipairs(found) do
+      tasks[#tasks + 1] = fields[from + offset - 1]:sub(#first + 1)
+      tasks[#tasks + 1] = record
+      page.bytes = page.bytes + (record and #record or 0)
+    end
+  end)
+  return tasks
+end
+
+-- Adds a checkpoint as {ns, checkpoint_id, record, positions of its values, its tasks' writes}.
+-- O(channels + tasks).
+local function add_checkpoint(keys, ns, checkpoint_id, record)
+  local _, _, references = struct.unpack('>I4c0I4c0I4c0', record, 2)
+  page.bytes = page.bytes + #record
+  page.checkpoints[#page.checkpoints + 1] = {
+    ns, checkpoint_id, record,
+    add_values(keys.values, ns, references),
+    writes_of(keys.pending, keys.writes, ns .. '\0' .. checkpoint_id),
+  }
+end

@@ -1,0 +1,97 @@
+#!lua flags=no-writes
+-- Reads a page of a thread's checkpoints, newest first, that match every filter term.
+-- Stops at the first of: `count` found, MAX_BYTES to send, MAX_SCANNED looked at, end of range.
+--
+-- KEYS[1] layout       string  layout of the shard
+-- KEYS[2] threads      zset    threads of the shard: thread_id
+-- KEYS[3] index        zset    ns NUL checkpoint_id
+-- KEYS[4] timeline     zset    checkpoint_id NUL ns
+-- KEYS[5] checkpoints  hash    ns NUL checkpoint_id -> record
+-- KEYS[6] values       hash    ns NUL channel NUL version -> value
+-- KEYS[7] writes       hash    ns NUL checkpoint_id NUL task_id -> record
+-- KEYS[8] pending      zset    ns NUL checkpoint_id NUL task_id
+-- ARGV[1] thread_id
+-- ARGV[2] order        'index' (one namespace) or 'timeline' (all of them)
+-- ARGV[3] high, ARGV[4] low   ZREVRANGEBYLEX bounds in that order
+-- ARGV[5] count        int     how many checkpoints at most
+-- ARGV[6..]            filter terms, see saver/_filters.py: '=' key value, or '?' key value when
+--                      a checkpoint without the key matches too; key and value are 8-byte digests
+-- Reply: [[[ns, checkpoint_id, record, [position of value, ...], [task_id, writes, ...]], ...],
+--         [value or nil, ...],            positions count from 1
+--         high of the next page, or nil at the end].
+-- Errors: SAVERLAYOUT, SAVERLOST.
+-- Cost: O(MAX_SCANNED + count * (channels + tasks) + log checkpoints).
+
+-- @include guard
+-- @include chunks
+-- @include page
+-- @include lost
+
+local MAX_SCANNED, MAX_BYTES, STEP = 1000, 1048576, 100
+
+local call = redis.call
+local keys = {
+  threads = KEYS[2], index = KEYS[3], timeline = KEYS[4], checkpoints = KEYS[5], values = KEYS[6],
+  writes = KEYS[7], pending = KEYS[8],
+}
+local thread_id, order, high, low, count = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+
+-- The digest that a checkpoint's digests (key value)* give for a key, or nil.
+local function digest_of(digests, key)
+  for position = 1, #digests, 16 do
+    if digests:sub(position, position + 7) == key then
+      return digests:sub(position + 8, position + 15)
+    end
+  end
+end
+
+local function matches(record)
+  if #ARGV < 6 then return true end
+  local _, digests = struct.unpack('>I4c0I4c0', record, 2)
+  for position = 6, #ARGV do
+    local term = ARGV[position]
+    local found = digest_of(digests, term:sub(2, 9))
+    if found ~= term:sub(10) and (found or term:sub(1, 1) == '=') then return false end
+  end
+  return true
+end
+
+-- Namespace and checkpoint id of a member of the order in use.
+local function split(member)
+  local left, right = member:match('^(%Z*)%z(%Z*)$')
+  if order == 'index' then return left, right end
+  return right, left
+end
+
+local function records_of(members)
+  local fields = {}
+  for position, member in ipairs(members) do
+    local ns, checkpoint_id = split(member)
+    fields[position] = ns .. '\0' .. checkpoint_id
+  end
+  return call('HMGET', keys.checkpoints, unpack(fields))
+end
+
+local refused = refusal({})
+if refused then return refused end
+
+local scanned, step = 0, #ARGV < 6 and math.min(count, STEP) or STEP
+while scanned < MAX_SCANNED do
+  local members = call('ZREVRANGEBYLEX', keys[order], high, low, 'LIMIT', 0, step)
+  if #members == 0 then
+    return loss(keys, keys[order], thread_id) or { page.checkpoints, page.values, false }
+  end
+  for position, record in ipairs(records_of(members)) do
+    high = '(' .. members[position]
+    if not record then return LOST end
+    if matches(record) then
+      local ns, checkpoint_id = split(members[position])
+      add_checkpoint(keys, ns, checkpoint_id, record)
+      if #page.checkpoints >= count or page.bytes >= MAX_BYTES then
+        return { page.checkpoints, page.values, high }
+      end
+    end
+  end
+  scanned = scanned + #members
+end
+return { page.checkpoints, page.values, high }

@@ -1,0 +1,68 @@
+#!lua
+-- Stores one checkpoint whole: its new channel values, its record, its place in every index.
+-- An existing checkpoint of the same id is replaced.
+--
+-- KEYS[1] layout       string  layout of the shard
+-- KEYS[2] threads      zset    threads of the shard: thread_id
+-- KEYS[3] runs         zset    runs of the shard: run .. thread_id
+-- KEYS[4] index        zset    ns NUL checkpoint_id
+-- KEYS[5] timeline     zset    checkpoint_id NUL ns
+-- KEYS[6] checkpoints  hash    ns NUL checkpoint_id -> record
+-- KEYS[7] values       hash    ns NUL channel NUL version -> value
+-- KEYS[8] thread_runs  hash    run -> number of the thread's checkpoints that it made
+-- ARGV[1] thread_id, ARGV[2] ns, ARGV[3] checkpoint_id
+-- ARGV[4] record       bytes   see saver/_codec.py; this script reads run and references
+-- ARGV[5] cleared      int     how many value fields follow whose channel has no value any more
+-- ARGV[6..]            cleared fields, then field, value, field, value, ...
+-- Reply: 'OK'. Errors: SAVERLAYOUT, SAVERTYPE.
+-- Cost: O(channels + log checkpoints).
+
+-- @include guard
+-- @include chunks
+
+local call = redis.call
+local layout, threads, runs, index, timeline = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local checkpoints, values, thread_runs = KEYS[6], KEYS[7], KEYS[8]
+local thread_id, ns, checkpoint_id, record = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local first_value = 6 + tonumber(ARGV[5])
+local member = ns .. '\0' .. checkpoint_id
+
+-- One flag a reference: does the server hold its value? A reader then tells a lost value from none.
+local function held(references)
+  local flags = {}
+  for reference in references:gmatch('(%Z*%z%Z*)%z') do
+    flags[#flags + 1] = call('HEXISTS', values, ns .. '\0' .. reference)
+  end
+  return table.concat(flags)
+end
+
+local function count_run(run, change)
+  if run == '' then return end
+  if call('HINCRBY', thread_runs, run, change) > 0 then
+    call('ZADD', runs, 0, run .. thread_id)
+  else
+    call('HDEL', thread_runs, run)
+    call('ZREM', runs, run .. thread_id)
+  end
+end
+
+local refused = refusal({ 'string', 'zset', 'zset', 'zset', 'zset', 'hash', 'hash', 'hash' })
+if refused then return refused end
+
+local run, _, references = struct.unpack('>I4c0I4c0I4c0', record, 2)
+local replaced = call('HGET', checkpoints, member)
+
+call('SET', layout, LAYOUT, 'NX')
+in_chunks('HSET', values, ARGV, first_value, #ARGV)
+for position = 6, first_value - 1 do
+  if call('HEXISTS', values, ARGV[position]) == 1 then
+    call('HSET', values, ARGV[position], '')
+  end
+end
+call('HSET', checkpoints, member, record .. held(references))
+call('ZADD', index, 0, member)
+call('ZADD', timeline, 0, checkpoint_id .. '\0' .. ns)
+call('ZADD', threads, 0, thread_id)
+if replaced then count_run(struct.unpack('>I4c0', replaced, 2), -1) end
+count_run(run, 1)
+return redis.status_reply('OK')

@@ -1,0 +1,210 @@
+"""Turns checkpoints, values and writes into the bytes that Redis keeps, and back.
+
+Sizes are 4 bytes, big-endian. `serde` produced every `type` and `data`; nothing here or in a script
+looks inside. The first byte of each is its envelope, PLAIN so far.
+
+    value    PLAIN type NUL data                          '' when the channel lost its value
+    write    PLAIN task_path NUL channel NUL type NUL data
+    writes   (index, size, write)*                        one record a task; index is signed
+    record   PLAIN (size, section)* held                  sections as in `Record`, `held` by put.lua
+"""
+
+from __future__ import annotations
+
+import struct
+from pickle import PicklingError
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from saver._ids import encode_text
+from saver.errors import DamagedRecordError, LostKeysError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from langgraph.checkpoint.base import ChannelVersions
+    from langgraph.checkpoint.serde.base import SerializerProtocol
+
+PLAIN = b"P"
+MAX_BULK = 512 * 1024 * 1024
+"""Bytes in one argument that a server accepts (`proto-max-bulk-len`)."""
+
+_WRITE_HEAD = struct.Struct(">iI")
+_SIZE = struct.Struct(">I")
+
+
+class Record(NamedTuple):
+    """What is stored of a checkpoint besides its values; the order is the stored one."""
+
+    run: bytes
+    """Digest of the run id, or empty. Read by the scripts."""
+    digests: bytes
+    """Filter digests of the metadata. Read by the scripts."""
+    references: bytes
+    """`channel NUL version NUL` for each channel. Read by the scripts."""
+    parent: bytes
+    head_type: bytes
+    head: bytes
+    metadata_type: bytes
+    metadata: bytes
+
+    def pack(self) -> bytes:
+        """The record as put.lua takes it."""
+        sections = b"".join(_SIZE.pack(len(section)) + section for section in self)
+        return _bounded("the checkpoint without its values", PLAIN + sections)
+
+
+def unpack_record(data: bytes) -> tuple[Record, bytes]:
+    """A stored record, and one flag (`0` or `1`) a reference: was its value held when it was put?"""
+    _require_plain("checkpoint record", data)
+    position, sections = 1, []
+    for _ in Record._fields:
+        try:
+            (size,) = _SIZE.unpack_from(data, position)
+        except struct.error as error:
+            msg = "a checkpoint record is cut short"
+            raise DamagedRecordError(msg) from error
+        position += _SIZE.size
+        sections.append(data[position : position + size])
+        position += size
+    return Record(*sections), data[position:]
+
+
+def dump(serde: SerializerProtocol, what: str, value: object) -> tuple[bytes, bytes]:
+    """`(type, data)` of a value.
+
+    Raises:
+        TypeError: `serde` cannot encode it; the message names `what`.
+    """
+    try:
+        kind, data = serde.dumps_typed(value)
+    except (TypeError, ValueError, AttributeError, RecursionError, PicklingError) as error:
+        msg = (
+            f"{what} cannot be serialized: {error}. Pass a value that the serializer supports, "
+            "or a saver with serde=JsonPlusSerializer(pickle_fallback=True)"
+        )
+        raise TypeError(msg) from error
+    return encode_text("the type that serde gives", kind), data
+
+
+def load(serde: SerializerProtocol, kind: bytes, data: bytes) -> Any:
+    """The value that `dump` encoded."""
+    return serde.loads_typed((kind.decode(), data))
+
+
+def pack_value(serde: SerializerProtocol, channel: str, value: object) -> bytes:
+    """A channel value as stored."""
+    what = f"the value of channel {channel!r}"
+    kind, data = dump(serde, what, value)
+    return _bounded(what, b"%b%b\0%b" % (PLAIN, kind, data))
+
+
+def unpack_values(
+    serde: SerializerProtocol,
+    references: Sequence[tuple[str, bytes]],
+    stored: Sequence[bytes | None],
+    held: bytes,
+) -> dict[str, Any]:
+    """The channel values of a checkpoint; a channel without a value is left out.
+
+    Raises:
+        LostKeysError: the server held a value when the checkpoint was put and no longer does.
+    """
+    values = {}
+    for (channel, token), data, flag in zip(references, stored, held, strict=True):
+        if data:
+            _require_plain(f"value of channel {channel!r}", data)
+            kind, _, payload = data[1:].partition(b"\0")
+            values[channel] = load(serde, kind, payload)
+        elif data is None and flag == ord("1"):
+            msg = f"the value of channel {channel!r}, version {token[1:].decode()!r}, is gone"
+            raise LostKeysError(msg)
+    return values
+
+
+def pack_references(versions: ChannelVersions) -> bytes:
+    """The channels of a checkpoint with their versions."""
+    return b"".join(reference(channel, version) + b"\0" for channel, version in versions.items())
+
+
+def reference(channel: str, version: object) -> bytes:
+    """`channel NUL version`: names a value inside its namespace."""
+    name = encode_text("a channel name", channel)
+    if isinstance(version, str):
+        token = b"s" + encode_text(f"the version of channel {channel!r}", version)
+    elif isinstance(version, int) or (isinstance(version, float) and version.is_integer()):
+        token = b"i%d" % version
+    elif isinstance(version, float):
+        token = b"f%r" % version
+    else:
+        msg = f"the version of channel {channel!r} must be str, int or float, not {version!r}"
+        raise TypeError(msg)
+    return name + b"\0" + token
+
+
+def unpack_references(data: bytes) -> list[tuple[str, bytes]]:
+    """(channel, version token) of each reference."""
+    parts = data.split(b"\0")
+    return [(name.decode(), token) for name, token in zip(parts[:-1:2], parts[1::2], strict=True)]
+
+
+def version_of(token: bytes) -> str | int | float:
+    """The channel version that `reference` encoded."""
+    kind, text = token[:1], token[1:].decode()
+    if kind == b"s":
+        return text
+    return int(text) if kind == b"i" else float(text)
+
+
+def pack_writes(
+    serde: SerializerProtocol, writes: Mapping[int, tuple[str, Any]], task_path: str
+) -> bytes:
+    """The writes of one task, `{index: (channel, value)}`, as stored."""
+    path = encode_text("task_path", task_path)
+    packed = []
+    for index, (channel, value) in writes.items():
+        what = f"the write to channel {channel!r}"
+        kind, data = dump(serde, what, value)
+        name = encode_text("a channel name", channel)
+        body = b"%b%b\0%b\0%b\0%b" % (PLAIN, path, name, kind, data)
+        packed.append(_WRITE_HEAD.pack(index, len(_bounded(what, body))) + body)
+    return _bounded("the writes of the task", b"".join(packed))
+
+
+class Write(NamedTuple):
+    """One stored write; sorts after `writes_sort_key` of langgraph.checkpoint.base."""
+
+    task_path: str
+    task_id: str
+    index: int
+    channel: str
+    kind: bytes
+    data: bytes
+
+
+def unpack_writes(task_id: str, data: bytes) -> Iterator[Write]:
+    """The writes of one task."""
+    position = 0
+    while position < len(data):
+        index, size = _WRITE_HEAD.unpack_from(data, position)
+        position += _WRITE_HEAD.size
+        body = data[position : position + size]
+        position += size
+        _require_plain(f"write of task {task_id!r}", body)
+        path, channel, kind, payload = body[1:].split(b"\0", 3)
+        yield Write(path.decode(), task_id, index, channel.decode(), kind, payload)
+
+
+def _bounded(what: str, data: bytes) -> bytes:
+    if len(data) > MAX_BULK:
+        msg = (
+            f"{what} takes {len(data):,} bytes, a server accepts {MAX_BULK:,} in one value: "
+            "keep large objects elsewhere and put a reference to them in the state"
+        )
+        raise ValueError(msg)
+    return data
+
+
+def _require_plain(what: str, data: bytes) -> None:
+    if data[:1] != PLAIN:
+        msg = f"{what} has envelope {data[:1]!r}, which this version of the saver does not know"
+        raise DamagedRecordError(msg)

@@ -1,0 +1,240 @@
+"""Every operation as a plan: a generator that yields calls, receives their replies, returns a result.
+
+A plan does no I/O, so the same plan serves the sync and the async saver; `saver._transport` sends
+its calls. Yielding a tuple of calls asks for them in one go and receives the list of their replies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from langgraph.checkpoint.base import (
+    WRITES_IDX_MAP,
+    CheckpointTuple,
+    get_checkpoint_metadata,
+)
+
+from saver import _codec as codec
+from saver._filters import digest, digests_of
+from saver._ids import config_of, encode_id, target_of
+from saver._requests import Call
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from langchain_core.runnables import RunnableConfig
+    from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata
+    from langgraph.checkpoint.serde.base import SerializerProtocol
+
+    from saver._ids import Target
+    from saver._keys import Keys
+
+T = TypeVar("T")
+Plan = Generator[Any, Any, T]
+
+_OUTSIDE_HEAD = frozenset({"channel_values", "channel_versions"})
+
+
+def put(
+    keys: Keys,
+    serde: SerializerProtocol,
+    config: RunnableConfig,
+    checkpoint: Checkpoint,
+    metadata: CheckpointMetadata,
+    new_versions: ChannelVersions,
+) -> Plan[RunnableConfig]:
+    """Stores a checkpoint and the values of the channels in `new_versions`."""
+    target = target_of(config)
+    checkpoint_id = _id_of(checkpoint)
+    record = _record(serde, config, target, checkpoint, metadata)
+    values, cleared = _values(serde, target.ns, checkpoint, new_versions)
+    key = keys.thread(target.thread_id)
+    yield Call(
+        "put",
+        keys=(
+            key.layout,
+            key.threads,
+            key.runs,
+            key.index,
+            key.timeline,
+            key.checkpoints,
+            key.values,
+            key.thread_runs,
+        ),
+        args=(
+            target.thread_id,
+            target.ns,
+            checkpoint_id,
+            record,
+            len(cleared),
+            *cleared,
+            *values,
+        ),
+    )
+    return config_of(target.thread_id, target.ns, checkpoint_id)
+
+
+def put_writes(
+    keys: Keys,
+    serde: SerializerProtocol,
+    config: RunnableConfig,
+    writes: Sequence[tuple[str, Any]],
+    task_id: str,
+    task_path: str,
+) -> Plan[None]:
+    """Stores the writes of a task; sends nothing when there are none."""
+    target = target_of(config)
+    if target.checkpoint_id is None:
+        msg = "put_writes needs the checkpoint that the writes belong to: pass checkpoint_id"
+        raise ValueError(msg)
+    task = encode_id("task_id", task_id)
+    # A later special write of the same call replaces an earlier one, as it would across calls.
+    by_index = {
+        WRITES_IDX_MAP.get(channel, index): (channel, value)
+        for index, (channel, value) in enumerate(writes)
+    }
+    record = codec.pack_writes(serde, by_index, task_path)
+    if not record:
+        return
+    key = keys.thread(target.thread_id)
+    yield Call(
+        "put_writes",
+        keys=(key.layout, key.threads, key.writes, key.pending),
+        args=(target.thread_id, target.member + b"\0" + task, record),
+    )
+
+
+def get_tuple(
+    keys: Keys, serde: SerializerProtocol, config: RunnableConfig
+) -> Plan[CheckpointTuple | None]:
+    """Reads the checkpoint that a config names, or the latest of its namespace."""
+    target = target_of(config)
+    key = keys.thread(target.thread_id)
+    page = yield Call(
+        "get_tuple",
+        keys=(
+            key.layout,
+            key.threads,
+            key.index,
+            key.checkpoints,
+            key.values,
+            key.writes,
+            key.pending,
+        ),
+        args=(target.thread_id, target.ns, target.checkpoint_id or b""),
+    )
+    found = tuples_of(serde, target.thread_id, page)
+    return found[0] if found else None
+
+
+def delete_thread(keys: Keys, thread_id: str) -> Plan[None]:
+    """Deletes everything of a thread; one call, and one more for each 500 runs."""
+    encoded = encode_id("thread_id", thread_id)
+    key = keys.thread(encoded)
+    call = Call(
+        "delete_thread",
+        keys=(
+            key.layout,
+            key.threads,
+            key.runs,
+            key.thread_runs,
+            key.index,
+            key.timeline,
+            key.checkpoints,
+            key.values,
+            key.writes,
+            key.pending,
+        ),
+        args=(encoded,),
+    )
+    while (yield call):
+        pass
+
+
+def tuples_of(
+    serde: SerializerProtocol, thread_id: bytes, page: Sequence[Any]
+) -> list[CheckpointTuple]:
+    """The checkpoints of a page that get_tuple.lua or list.lua replied."""
+    checkpoints, values = page[0], page[1]
+    return [_tuple(serde, thread_id, entry, values) for entry in checkpoints]
+
+
+def _tuple(
+    serde: SerializerProtocol,
+    thread_id: bytes,
+    entry: tuple[bytes, bytes, bytes, list[int], list[bytes]],
+    values: Sequence[bytes | None],
+) -> CheckpointTuple:
+    ns, checkpoint_id, data, positions, tasks = entry
+    record, held = codec.unpack_record(data)
+    references = codec.unpack_references(record.references)
+    stored = [values[position - 1] for position in positions]
+    checkpoint: Checkpoint = {
+        **codec.load(serde, record.head_type, record.head),
+        "channel_versions": {name: codec.version_of(token) for name, token in references},
+        "channel_values": codec.unpack_values(serde, references, stored, held),
+    }
+    return CheckpointTuple(
+        config=config_of(thread_id, ns, checkpoint_id),
+        checkpoint=checkpoint,
+        metadata=codec.load(serde, record.metadata_type, record.metadata),
+        parent_config=config_of(thread_id, ns, record.parent) if record.parent else None,
+        pending_writes=_pending_writes(serde, tasks),
+    )
+
+
+def _pending_writes(
+    serde: SerializerProtocol, tasks: Sequence[bytes]
+) -> list[tuple[str, str, Any]]:
+    writes = sorted(
+        write
+        for task_id, data in zip(tasks[::2], tasks[1::2], strict=True)
+        for write in codec.unpack_writes(task_id.decode(), data)
+    )
+    return [(w.task_id, w.channel, codec.load(serde, w.kind, w.data)) for w in writes]
+
+
+def _id_of(checkpoint: Checkpoint) -> bytes:
+    for part in ("id", "channel_values", "channel_versions"):
+        if part not in checkpoint:
+            msg = f"the checkpoint has no {part!r}: pass one that LangGraph or empty_checkpoint() made"
+            raise ValueError(msg)
+    return encode_id("the checkpoint's id", checkpoint["id"])
+
+
+def _record(
+    serde: SerializerProtocol,
+    config: RunnableConfig,
+    target: Target,
+    checkpoint: Checkpoint,
+    metadata: CheckpointMetadata,
+) -> bytes:
+    full_metadata = get_checkpoint_metadata(config, metadata)
+    run_id = full_metadata.get("run_id")
+    head = {part: value for part, value in checkpoint.items() if part not in _OUTSIDE_HEAD}
+    return codec.Record(
+        digest(run_id) if isinstance(run_id, str) and run_id else b"",
+        digests_of(full_metadata),
+        codec.pack_references(checkpoint["channel_versions"]),
+        target.checkpoint_id or b"",
+        *codec.dump(serde, "the checkpoint", head),
+        *codec.dump(serde, "the metadata", full_metadata),
+    ).pack()
+
+
+def _values(
+    serde: SerializerProtocol, ns: bytes, checkpoint: Checkpoint, new_versions: ChannelVersions
+) -> tuple[list[bytes], list[bytes]]:
+    """Field, value, field, value, ... of the new values; and the fields that have none."""
+    values, cleared = [], []
+    versions, channel_values = checkpoint["channel_versions"], checkpoint["channel_values"]
+    for channel, version in new_versions.items():
+        if versions.get(channel) != version:
+            continue  # no checkpoint refers to it
+        field = ns + b"\0" + codec.reference(channel, version)
+        if channel in channel_values:
+            values += [field, codec.pack_value(serde, channel, channel_values[channel])]
+        else:
+            cleared.append(field)
+    return values, cleared
