@@ -1,0 +1,57 @@
+"""Prints the results as tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from benchmarks.scripts import LENGTHS
+
+if TYPE_CHECKING:
+    from benchmarks.measure import Comparison
+    from benchmarks.scripts import ServerTime
+
+
+def comparison_table(comparisons: list[Comparison]) -> Table:
+    """Ratios against what is asked."""
+    title = "Ours beside the reference: medians, and the middle half of the ratios"
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("measurement", no_wrap=True)
+    for heading in ("ours", "reference", "ratio", "half", "asked"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for it in comparisons:
+        low, high = it.quartiles
+        table.add_row(
+            it.name,
+            it.show(it.ours),
+            it.show(it.reference),
+            f"[bold]{it.ratio:.2f}[/]",
+            f"{low:.2f}-{high:.2f}",
+            _asked(it),
+        )
+    return table
+
+
+def _asked(comparison: Comparison) -> str:
+    if comparison.asked is None:
+        return ""
+    bound = f"{'≥' if comparison.is_rate else '≤'} {comparison.asked}"
+    return f"[green]{bound}  ok[/]" if comparison.is_met else f"[red]{bound} not[/]"
+
+
+def server_time_table(times: list[ServerTime]) -> Table:
+    """Microseconds of scripts."""
+    title = "Microseconds in a script, by checkpoints in the thread"
+    table = Table(title=title, box=SIMPLE_HEAD)
+    table.add_column("call")
+    for length in LENGTHS:
+        table.add_column(f"{length:,}", justify="right")
+    for it in times:
+        cells = [
+            f"{time:,.0f}" + (f" x {calls:.0f}" if calls > 1 else "")
+            for time, calls in zip(it.microseconds, it.calls, strict=True)
+        ]
+        table.add_row(it.name, *cells)
+    return table
