@@ -69,6 +69,8 @@ def _tell(report: Report, url: str, *, on_own: bool) -> None:
             _parts(demo)
         except DemoError as error:
             report.trouble(str(error))
+        except LookupError as error:
+            report.trouble(f"the saver gave back less than the agent needs: {error!r}")
         except _model_errors() as error:
             fail(f"the model failed ({error}): unset OPENAI_API_KEY to do without it")
         finally:

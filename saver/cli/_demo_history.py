@@ -76,7 +76,7 @@ def fork(demo: Demo) -> None:
             _ask_instead(agent, past)
         after = _history(demo, agent)
         latest = agent.get_state(demo.thread("sf"))
-        first = agent.get_state(next(it for it in reversed(before) if not it.next).config)
+        first = agent.get_state([it for it in before if not it.next][-1].config)
     branches = [("fork", latest), ("travel", before[0]), ("first run", first)]
     # Shared ancestors belong to the branch that came first, which is the last one here.
     names = {each: name for name, tip in branches for each in _line(tip, after)}
