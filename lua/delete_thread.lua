@@ -6,9 +6,9 @@
 -- KEYS[2] threads      zset    threads of the shard: thread_id
 -- KEYS[3] runs         zset    runs of the shard: run .. thread_id
 -- KEYS[4] thread_runs  hash    run -> number of the thread's checkpoints that it made
--- KEYS[5..]            every other key of the thread
+-- KEYS[5..10]          index, timeline, checkpoints, values, writes, pending of the thread
 -- ARGV[1] thread_id
--- Reply: 1 when runs are left to clear, else 0. Errors: SAVERLAYOUT.
+-- Reply: 1 when runs are left to clear, else 0. Errors: SAVERARGS, SAVERLAYOUT, SAVERTYPE.
 -- Cost: O(BATCH * log runs); memory is freed in the background.
 
 -- @include guard
@@ -19,7 +19,9 @@ local call = redis.call
 local layout, threads, runs, thread_runs = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local thread_id = ARGV[1]
 
-local refused = refusal({})
+local refused = refusal({
+  'string', 'zset', 'zset', 'hash', 'zset', 'zset', 'hash', 'hash', 'hash', 'zset',
+}, 1)
 if refused then return refused end
 
 call('UNLINK', unpack(KEYS, 5))

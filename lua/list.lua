@@ -19,7 +19,7 @@
 -- Reply: [[[ns, checkpoint_id, record, [position of value, ...], [task_id, writes, ...]], ...],
 --         [value or nil, ...],            positions count from 1
 --         high of the next page, or nil at the end].
--- Errors: SAVERLAYOUT, SAVERLOST.
+-- Errors: SAVERARGS, SAVERLAYOUT, SAVERLOST, SAVERTYPE.
 -- Cost: O(MAX_SCANNED + count * (channels + tasks) + log checkpoints).
 
 -- @include guard
@@ -72,7 +72,8 @@ local function records_of(members)
   return call('HMGET', keys.checkpoints, unpack(fields))
 end
 
-local refused = refusal({})
+local refused = refusal(
+  { 'string', 'zset', 'zset', 'zset', 'hash', 'hash', 'hash', 'zset' }, 5)
 if refused then return refused end
 
 local scanned, step = 0, #ARGV < 6 and math.min(count, STEP) or STEP

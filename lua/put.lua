@@ -14,7 +14,7 @@
 -- ARGV[4] record       bytes   see saver/_codec.py; this script reads run and references
 -- ARGV[5] cleared      int     how many value fields follow whose channel has no value any more
 -- ARGV[6..]            cleared fields, then field, value, field, value, ...
--- Reply: 'OK'. Errors: SAVERLAYOUT, SAVERTYPE.
+-- Reply: 'OK'. Errors: SAVERARGS, SAVERLAYOUT, SAVERTYPE.
 -- Cost: O(channels + log checkpoints).
 
 -- @include guard
@@ -24,7 +24,6 @@ local call = redis.call
 local layout, threads, runs, index, timeline = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local checkpoints, values, thread_runs = KEYS[6], KEYS[7], KEYS[8]
 local thread_id, ns, checkpoint_id, record = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local first_value = 6 + tonumber(ARGV[5])
 local member = ns .. '\0' .. checkpoint_id
 
 -- One flag a reference: does the server hold its value? A reader then tells a lost value from none.
@@ -46,11 +45,17 @@ local function count_run(run, change)
   end
 end
 
-local refused = refusal({ 'string', 'zset', 'zset', 'zset', 'zset', 'hash', 'hash', 'hash' })
+local refused = refusal({ 'string', 'zset', 'zset', 'zset', 'zset', 'hash', 'hash', 'hash' }, 5)
 if refused then return refused end
+
+local first_value = 6 + tonumber(ARGV[5])
+if (#ARGV + 1 - first_value) % 2 ~= 0 or first_value > #ARGV + 1 then
+  return redis.error_reply('SAVERARGS a field without a value')
+end
 
 local run, _, references = struct.unpack('>I4c0I4c0I4c0', record, 2)
 local replaced = call('HGET', checkpoints, member)
+local run_before = replaced and struct.unpack('>I4c0', replaced, 2) or ''
 
 call('SET', layout, LAYOUT, 'NX')
 in_chunks('HSET', values, ARGV, first_value, #ARGV)
@@ -63,6 +68,6 @@ call('HSET', checkpoints, member, record .. held(references))
 call('ZADD', index, 0, member)
 call('ZADD', timeline, 0, checkpoint_id .. '\0' .. ns)
 call('ZADD', threads, 0, thread_id)
-if replaced then count_run(struct.unpack('>I4c0', replaced, 2), -1) end
+count_run(run_before, -1)
 count_run(run, 1)
 return redis.status_reply('OK')

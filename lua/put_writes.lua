@@ -9,7 +9,7 @@
 -- ARGV[1] thread_id
 -- ARGV[2] field    ns NUL checkpoint_id NUL task_id
 -- ARGV[3] record   bytes   (index, length, body)*, see saver/_codec.py; bodies are not read
--- Reply: 'OK'. Errors: SAVERLAYOUT, SAVERTYPE.
+-- Reply: 'OK'. Errors: SAVERARGS, SAVERLAYOUT, SAVERTYPE.
 -- Cost: O(writes of the task + log tasks).
 
 -- @include guard
@@ -18,36 +18,39 @@ local call = redis.call
 local layout, threads, writes, pending = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local thread_id, field, record = ARGV[1], ARGV[2], ARGV[3]
 
--- Puts each write of `record` into `entries` by its index, in order of arrival in `order`.
-local function merge(entries, order, record_)
+-- The writes of a task so far: slots in order of arrival, and the slot of each index.
+local slots, slot_of = {}, {}
+
+-- Adds the writes of `packed`; false when it is cut short.
+local function add(packed)
   local position = 1
-  while position <= #record_ do
-    local index, length = struct.unpack('>i4I4', record_, position)
+  while position <= #packed do
+    if position + 7 > #packed then return false end
+    local index, length = struct.unpack('>i4I4', packed, position)
     local after = position + 8 + length
-    if not entries[index] then
-      order[#order + 1] = index
+    if after > #packed + 1 then return false end
+    local slot = slot_of[index]
+    if not slot then
+      slot = #slots + 1
+      slot_of[index] = slot
     end
-    if index < 0 or not entries[index] then
-      entries[index] = record_:sub(position, after - 1)
+    if index < 0 or not slots[slot] then
+      slots[slot] = packed:sub(position, after - 1)
     end
     position = after
   end
+  return true
 end
 
-local refused = refusal({ 'string', 'zset', 'hash', 'zset' })
+local refused = refusal({ 'string', 'zset', 'hash', 'zset' }, 3)
 if refused then return refused end
 
-local present = call('HGET', writes, field)
-if present then
-  local entries, order = {}, {}
-  merge(entries, order, present)
-  merge(entries, order, record)
-  for position, index in ipairs(order) do order[position] = entries[index] end
-  record = table.concat(order)
+if not (add(call('HGET', writes, field) or '') and add(record)) then
+  return redis.error_reply('SAVERARGS the record of writes is cut short')
 end
 
 call('SET', layout, LAYOUT, 'NX')
-call('HSET', writes, field, record)
+call('HSET', writes, field, table.concat(slots))
 call('ZADD', pending, 0, field)
 call('ZADD', threads, 0, thread_id)
 return redis.status_reply('OK')

@@ -11,7 +11,7 @@ from redis.asyncio import BlockingConnectionPool
 from redis.asyncio import Redis as AsyncRedis
 
 from saver._base import BaseRedisSaver, require_client
-from saver._transport import AsyncTransport
+from saver._batching import AsyncTransport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

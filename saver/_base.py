@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     )
     from langgraph.checkpoint.serde.base import SerializerProtocol
 
-    from saver._transport import AsyncTransport, SyncTransport
+    from saver._batching import AsyncTransport
+    from saver._transport import SyncTransport
 
 
 class BaseRedisSaver(BaseCheckpointSaver[str]):
@@ -161,7 +162,9 @@ class BaseRedisSaver(BaseCheckpointSaver[str]):
             SaverError: The data is of a newer layout, or a key is not ours.
             redis.exceptions.RedisError: The server is down or refuses; repeating is safe.
         """
-        self._transport.run(plans.put_writes(self._keys, self.serde, config, writes, task_id, task_path))
+        self._transport.run(
+            plans.put_writes(self._keys, self.serde, config, writes, task_id, task_path)
+        )
 
     def delete_thread(self, thread_id: str) -> None:
         """Deletes everything of a thread. 1 round trip, and 1 for each further 500 runs.
@@ -227,7 +230,7 @@ class BaseRedisSaver(BaseCheckpointSaver[str]):
         """Async version of `delete_thread`."""
         await self._transport.arun(plans.delete_thread(self._keys, thread_id))
 
-    def get_next_version(self, current: str | int | float | None, channel: None = None) -> str:
+    def get_next_version(self, current: str | float | None, channel: None) -> str:  # noqa: ARG002
         """The version after `current`, in the form that LangGraph's own savers use.
 
         Args:

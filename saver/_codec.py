@@ -54,7 +54,7 @@ class Record(NamedTuple):
 
 
 def unpack_record(data: bytes) -> tuple[Record, bytes]:
-    """A stored record, and one flag (`0` or `1`) a reference: was its value held when it was put?"""
+    """A stored record, and a flag (`0` or `1`) a reference: was its value held at the put?"""
     _require_plain("checkpoint record", data)
     position, sections = 1, []
     for _ in Record._fields:
@@ -175,7 +175,7 @@ class Write(NamedTuple):
 
     task_path: str
     task_id: str
-    index: int
+    idx: int
     channel: str
     kind: bytes
     data: bytes

@@ -112,7 +112,9 @@ def _start(folder: Path, *, keep: bool) -> None:
         time.sleep(0.01)
     server.kill()
     server.wait()
-    msg = f"the embedded Valkey in {folder} did not start:\n{log.read_text(errors='replace')[-2000:]}"
+    msg = (
+        f"the embedded Valkey in {folder} did not start:\n{log.read_text(errors='replace')[-2000:]}"
+    )
     raise EmbeddedServerError(msg)
 
 
@@ -157,7 +159,7 @@ def _socket_of(folder: Path) -> Path:
     private = Path(tempfile.gettempdir()) / f"saver-{os.getuid()}-{name}"
     private.mkdir(mode=0o700, exist_ok=True)
     if private.stat().st_uid != os.getuid():
-        msg = f"{private} belongs to somebody else: use a path of at most {_LONGEST_SOCKET_PATH} bytes"
+        msg = f"{private} is not ours: pass a path of at most {_LONGEST_SOCKET_PATH - 12} bytes"
         raise EmbeddedServerError(msg)
     return private / "valkey.sock"
 

@@ -55,7 +55,9 @@ def _term(key: object, value: object) -> bytes:
         raise TypeError(msg)
     canonical = _canonical(value)
     if canonical is None:
-        msg = f"filter value of {key!r} must be JSON (str, number, bool, None, list, dict): {value!r}"
+        msg = (
+            f"filter value of {key!r} must be JSON (str, number, bool, None, list, dict): {value!r}"
+        )
         raise TypeError(msg)
     # As `metadata.get(key) == None` has it, a checkpoint without the key matches None.
     sign = b"?" if value is None else b"="

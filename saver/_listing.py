@@ -71,7 +71,9 @@ def list_checkpoints(keys: Keys, serde: SerializerProtocol, query: Query) -> Pla
     for first in range(0, SHARDS, _SHARDS_AT_ONCE):
         if left == 0:
             return
-        left = yield from _pages_of_shards(keys, serde, query, range(first, first + _SHARDS_AT_ONCE), left)
+        left = yield from _pages_of_shards(
+            keys, serde, query, range(first, first + _SHARDS_AT_ONCE), left
+        )
 
 
 def _pages_of_shards(
@@ -142,7 +144,12 @@ def _range(configurable: Mapping[str, Any], before: bytes | None) -> tuple[bytes
         order, start, lowest, highest = b"timeline", b"", b"-", b"+"
     else:
         name = encode_text("checkpoint_ns", ns)
-        order, start, lowest, highest = b"index", name + b"\0", b"[" + name + b"\0", b"(" + name + b"\1"
+        order, start, lowest, highest = (
+            b"index",
+            name + b"\0",
+            b"[" + name + b"\0",
+            b"(" + name + b"\1",
+        )
     if checkpoint_id is None:
         return order, highest if before is None else b"(" + start + before, lowest
     exact = encode_id("checkpoint_id", checkpoint_id)

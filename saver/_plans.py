@@ -1,4 +1,4 @@
-"""Every operation as a plan: a generator that yields calls, receives their replies, returns a result.
+"""Every operation as a plan: a generator that yields calls, receives replies, returns a result.
 
 A plan does no I/O, so the same plan serves the sync and the async saver; `saver._transport` sends
 its calls. Yielding a tuple of calls asks for them in one go and receives the list of their replies.
@@ -7,7 +7,7 @@ its calls. Yielding a tuple of calls asks for them in one go and receives the li
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from langgraph.checkpoint.base import (
     WRITES_IDX_MAP,
@@ -170,14 +170,14 @@ def _tuple(
     record, held = codec.unpack_record(data)
     references = codec.unpack_references(record.references)
     stored = [values[position - 1] for position in positions]
-    checkpoint: Checkpoint = {
+    checkpoint = {
         **codec.load(serde, record.head_type, record.head),
         "channel_versions": {name: codec.version_of(token) for name, token in references},
         "channel_values": codec.unpack_values(serde, references, stored, held),
     }
     return CheckpointTuple(
         config=config_of(thread_id, ns, checkpoint_id),
-        checkpoint=checkpoint,
+        checkpoint=cast("Checkpoint", checkpoint),
         metadata=codec.load(serde, record.metadata_type, record.metadata),
         parent_config=config_of(thread_id, ns, record.parent) if record.parent else None,
         pending_writes=_pending_writes(serde, tasks),
@@ -198,7 +198,7 @@ def _pending_writes(
 def _id_of(checkpoint: Checkpoint) -> bytes:
     for part in ("id", "channel_values", "channel_versions"):
         if part not in checkpoint:
-            msg = f"the checkpoint has no {part!r}: pass one that LangGraph or empty_checkpoint() made"
+            msg = f"the checkpoint has no {part!r}: pass one as empty_checkpoint() makes it"
             raise ValueError(msg)
     return encode_id("the checkpoint's id", checkpoint["id"])
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from langgraph.checkpoint.base import CheckpointTuple
 _Argument = bytes | str | int
 
+
 @dataclass(frozen=True)
 class Call:
     """One run of a script."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from importlib.resources.abc import Traversable
+    from importlib.abc import Traversable  # Python 3.10 has it here
 
 _INCLUDE = re.compile(r"^-- @include (\w+)\n", re.MULTILINE)
 

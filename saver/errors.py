@@ -55,7 +55,7 @@ _BY_CODE: dict[str, type[SaverError]] = {
 }
 
 
-def translated(error: Exception) -> Exception:
+def translated(error: BaseException) -> BaseException:
     """The error of ours that a script's error reply stands for, or `error` itself."""
     if not isinstance(error, ResponseError):
         return error

@@ -23,6 +23,8 @@ from redis.retry import Retry
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from typing_extensions import Self
+
 
 def server_binary(kind: str | None = None) -> str:
     """Path of the server program of a kind."""
@@ -70,9 +72,7 @@ class Server:
 
     def client(self, **options: object) -> Redis:
         """A client that fails at once when the server is down."""
-        return Redis(
-            unix_socket_path=str(self.socket), retry=Retry(NoBackoff(), 0), **options
-        )  # type: ignore[arg-type]
+        return Redis(unix_socket_path=str(self.socket), retry=Retry(NoBackoff(), 0), **options)  # type: ignore[arg-type]
 
     def start(self) -> None:
         """Starts the process and waits until it answers."""
@@ -117,7 +117,7 @@ class Server:
             self._process.wait(20)
             self._process = None
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
