@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from redis import Redis
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio.retry import Retry
 
 from saver._base import BaseRedisSaver, require_client
 from saver._batching import AsyncTransport
+from saver._connections import pool_options
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -66,7 +68,7 @@ class AsyncRedisSaver(BaseRedisSaver):
         **options: Any,
     ) -> AsyncIterator[AsyncRedisSaver]:
         """`RedisSaver.from_conn_string` with `async with`."""
-        pool = BlockingConnectionPool.from_url(url, **{"timeout": None, **options})
+        pool = BlockingConnectionPool.from_url(url, **pool_options(Retry, options))
         async with AsyncRedis.from_pool(pool) as client:
             yield cls(client, serde=serde, prefix=prefix)
 
@@ -83,7 +85,7 @@ class AsyncRedisSaver(BaseRedisSaver):
         **options: Any,
     ) -> AsyncIterator[AsyncRedisSaver]:
         """`RedisSaver.from_conn_info` with `async with`."""
-        options = {"timeout": None, "host": host, "port": port, "db": db, **options}
+        options = pool_options(Retry, {"host": host, "port": port, "db": db, **options})
         async with AsyncRedis.from_pool(BlockingConnectionPool(**options)) as client:
             yield cls(client, serde=serde, prefix=prefix)
 

@@ -188,7 +188,7 @@ class BaseRedisSaver(BaseCheckpointSaver[str]):
         """Async version of `get_tuple`."""
         return await self._transport.arun(plans.get_tuple(self._keys, self.serde, config))
 
-    async def alist(
+    def alist(
         self,
         config: RunnableConfig | None,
         *,
@@ -198,9 +198,8 @@ class BaseRedisSaver(BaseCheckpointSaver[str]):
     ) -> AsyncIterator[CheckpointTuple]:
         """Async version of `list`."""
         query = query_of(config, filter, before, limit)
-        async for page in self._transport.astream(list_checkpoints(self._keys, self.serde, query)):
-            for checkpoint in page.tuples:
-                yield checkpoint
+        pages = self._transport.astream(list_checkpoints(self._keys, self.serde, query))
+        return (checkpoint async for page in pages for checkpoint in page.tuples)
 
     async def aput(
         self,

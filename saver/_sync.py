@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from redis import BlockingConnectionPool, Redis
 from redis.asyncio import Redis as AsyncRedis
+from redis.retry import Retry
 
 from saver._base import BaseRedisSaver, require_client
+from saver._connections import pool_options
 from saver._transport import SyncTransport
 
 if TYPE_CHECKING:
@@ -70,8 +72,9 @@ class RedisSaver(BaseRedisSaver):
             serde (SerializerProtocol | None): See the class.
             prefix (str): See the class.
             **options (Any): Options of the connections (`password`, `socket_timeout` in seconds, …)
-                and of their pool: `max_connections` (default 50) and `timeout`, the seconds a call
-                waits for a free connection (default `None`: as long as it takes).
+                and of their pool: `max_connections` (default 50), `timeout`, the seconds a call
+                waits for a free connection (default `None`: as long as it takes), and `retry` after
+                a broken connection (default: 10 times, over about 4 seconds).
 
         Yields:
             RedisSaver: The saver.
@@ -79,7 +82,7 @@ class RedisSaver(BaseRedisSaver):
         Raises:
             ValueError: The URL has another scheme.
         """
-        pool = BlockingConnectionPool.from_url(url, **{"timeout": None, **options})
+        pool = BlockingConnectionPool.from_url(url, **pool_options(Retry, options))
         with Redis.from_pool(pool) as client:
             yield cls(client, serde=serde, prefix=prefix)
 
@@ -108,7 +111,7 @@ class RedisSaver(BaseRedisSaver):
         Yields:
             RedisSaver: The saver.
         """
-        options = {"timeout": None, "host": host, "port": port, "db": db, **options}
+        options = pool_options(Retry, {"host": host, "port": port, "db": db, **options})
         with Redis.from_pool(BlockingConnectionPool(**options)) as client:
             yield cls(client, serde=serde, prefix=prefix)
 
