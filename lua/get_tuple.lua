@@ -44,5 +44,6 @@ if not record then
   if call('ZSCORE', keys.index, member) then return LOST end
   return loss(keys, keys.index, thread_id) or { {}, {} }
 end
+if writes_lost(keys) then return LOST end
 add_checkpoint(keys, ns, checkpoint_id, record)
 return { page.checkpoints, page.values }

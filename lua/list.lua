@@ -76,6 +76,7 @@ local refused = refusal(
   { 'string', 'zset', 'zset', 'zset', 'hash', 'hash', 'hash', 'zset' }, 5)
 if refused then return refused end
 
+if writes_lost(keys) then return LOST end
 local scanned, step = 0, #ARGV < 6 and math.min(count, STEP) or STEP
 while scanned < MAX_SCANNED do
   local members = call('ZREVRANGEBYLEX', keys[order], high, low, 'LIMIT', 0, step)

@@ -181,8 +181,15 @@ class Write(NamedTuple):
     data: bytes
 
 
-def unpack_writes(task_id: str, data: bytes) -> Iterator[Write]:
-    """The writes of one task."""
+def unpack_writes(task_id: str, data: bytes | None) -> Iterator[Write]:
+    """The writes of one task.
+
+    Raises:
+        LostKeysError: the task is listed, its writes are gone.
+    """
+    if data is None:
+        msg = f"the writes of task {task_id!r} are gone"
+        raise LostKeysError(msg)
     position = 0
     while position < len(data):
         index, size = _WRITE_HEAD.unpack_from(data, position)

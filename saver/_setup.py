@@ -34,7 +34,8 @@ def check_server() -> Plan[None]:
     version = str(info.get("redis_version", "0"))
     numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
     if numbers < OLDEST:
-        msg = f"the server is Redis {version}: the scripts need Redis 7.0 or later, or Valkey"
+        oldest = ".".join(map(str, OLDEST))
+        msg = f"the server is Redis {version}: the scripts need Redis {oldest} or later, or Valkey"
         raise ServerUnsuitableError(msg)
     policy = str(info.get("maxmemory_policy", "noeviction"))
     if policy.startswith("allkeys"):

@@ -3,6 +3,11 @@ local LOST = redis.error_reply('SAVERLOST the server no longer holds every key o
   .. '(evicted, or deleted by hand): set maxmemory-policy to noeviction; '
   .. 'delete_thread() clears what is left')
 
+-- Whether the thread has writes that nothing lists any more. O(1).
+local function writes_lost(keys)
+  return redis.call('EXISTS', keys.pending) == 0 and redis.call('EXISTS', keys.writes) == 1
+end
+
 -- LOST when the thread should have had entries in `order` (its index or timeline), else nil. O(1).
 local function loss(keys, order, thread_id)
   if redis.call('EXISTS', order) == 1 then return nil end
