@@ -22,6 +22,7 @@ COMPARISONS: dict[str, Callable[[Environment], list[Comparison]]] = {
     "operations": operations.operations,
     "async-operations": operations.async_operations,
     "chat": runs.chat,
+    "turns": runs.turns,
     "fan-out": runs.fan_out,
     "async-fan-out": runs.async_fan_out,
     "agents": runs.agents,

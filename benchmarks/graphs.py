@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     Node = Any  # a function of the state, async or not
     Graph = CompiledStateGraph[Any, Any, Any, Any]
 
-SUPERSTEPS_A_TURN = 4
-"""guard, agent, tools, agent; the question comes as the input."""
+SUPERSTEPS_A_TURN = 5
+"""__start__, guard, agent, tools, agent; the question comes as the input."""
 TASKS = 50
 
 
@@ -45,6 +45,20 @@ def chat_graph(saver: BaseCheckpointSaver[Any], *, is_async: bool) -> Graph:
     builder.add_edge(START, "guard")
     builder.add_edge("guard", "agent")
     builder.add_conditional_edges("agent", _route, ["tools", END])
+    builder.add_edge("tools", "agent")
+    return builder.compile(checkpointer=saver)
+
+
+def loop_graph(saver: BaseCheckpointSaver[Any], *, is_async: bool) -> Graph:
+    """A user, an agent and its tool in a loop without end: a whole chat in one run."""
+    adapt = _async_node if is_async else _same
+    builder = StateGraph(ChatState)
+    builder.add_node("user", adapt(_next_message))
+    builder.add_node("agent", adapt(_next_message))
+    builder.add_node("tools", adapt(_next_message))
+    builder.add_edge(START, "user")
+    builder.add_edge("user", "agent")
+    builder.add_conditional_edges("agent", _route, {"tools": "tools", END: "user"})
     builder.add_edge("tools", "agent")
     return builder.compile(checkpointer=saver)
 

@@ -6,8 +6,8 @@ the state grows from nothing. Both sides use equal clients of redis-py.
 Ours: the saver's method as LangGraph calls it.
 Reference: serialising the same values with the saver's serde and one HSET; or one HMGET and
 deserialising the same values. See `benchmarks.raw` for what that leaves out.
-Ours on the wire: the prepared EVALSHA through the saver's transport. Its reference: an HSET of the
-same fields and bytes, prepared as well.
+Ours on the wire: the call of a put, prepared, through the saver's transport. Its reference: the
+HSET of the reference above, prepared as well.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class _Replay:
             if isinstance(call, Put):
                 yield self._put(raw, call)
                 if "messages" in call.new_versions:
-                    yield self._wire(moved(recorded, f"wire-{thread_id}"))
+                    yield self._wire(raw, moved(recorded, f"wire-{thread_id}"))
             else:
                 yield self._put_writes(raw, call)
             if position % _READ_EVERY == 0:
@@ -104,12 +104,10 @@ class _Replay:
         ours = partial(self._ours("put_writes"), *arguments)
         return self.writes, ours, lambda: execute(*raw.store(parts))
 
-    def _wire(self, call: Put) -> Pair:
+    def _wire(self, raw: RawHash, call: Put) -> Pair:
         arguments = (call.config, call.checkpoint, call.metadata, call.new_versions)
         request = next(plans.put(self.saver._keys, self.saver.serde, *arguments))  # noqa: SLF001
-        fields = [arg if isinstance(arg, bytes) else b"%d" % arg for arg in request.args]
-        command = ("HSET", b"raw-" + request.keys[0], *fields, *([b""] * (len(fields) % 2)))
-        execute = self.client.execute_command
+        command, execute = raw.store(raw.parts_of_put(call)), self.client.execute_command
         return self.wire, lambda: self._send(request), lambda: execute(*command)
 
     def _get(self, raw: RawHash, thread_id: str) -> Pair:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def comparison_table(comparisons: list[Comparison]) -> Table:
     """Ratios against what is asked."""
     title = "Ours beside the reference: medians, and the middle half of the ratios"
-    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("measurement", no_wrap=True)
     for heading in ("ours", "reference", "ratio", "half", "asked"):
         table.add_column(heading, justify="right", no_wrap=True)

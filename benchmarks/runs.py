@@ -8,12 +8,22 @@ behind, since no node waits for a model.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.errors import GraphRecursionError
 
-from benchmarks.graphs import SUPERSTEPS_A_TURN, TASKS, chat_graph, fan_out_graph, question, thread
+from benchmarks.graphs import (
+    SUPERSTEPS_A_TURN,
+    TASKS,
+    chat_graph,
+    fan_out_graph,
+    loop_graph,
+    question,
+    thread,
+)
 from benchmarks.measure import Comparison, atime_pair, rounds, time_pair
 from saver import AsyncRedisSaver, RedisSaver
 
@@ -27,16 +37,23 @@ if TYPE_CHECKING:
 
     MakeGraph = Callable[..., Graph]
 
-CHAT_TURNS = 25
+CHAT_SUPERSTEPS = 100
+CHAT_TURNS = 10
 AGENTS = 32
-TURNS_AN_AGENT = 3
+TURNS_AN_AGENT = 2
 
 
 def chat(environment: Environment) -> list[Comparison]:
-    """A chat of 100 supersteps in 25 runs, each step saved before the next."""
+    """A chat of 100 supersteps in one run, each step saved before the next."""
+    comparison = Comparison("superstep of a run", asked=1.5, supersteps=CHAT_SUPERSTEPS)
+    return [_compare(environment, comparison, loop_graph, _play_loop)]
+
+
+def turns(environment: Environment) -> list[Comparison]:
+    """A chat of 10 runs, each of which loads the thread and saves its input first."""
     supersteps = CHAT_TURNS * SUPERSTEPS_A_TURN
-    comparison = Comparison("superstep of a chat", asked=1.5, supersteps=supersteps)
-    return [_compare(environment, comparison, chat_graph, _play_chat)]
+    comparison = Comparison("superstep, a run a turn", supersteps=supersteps)
+    return [_compare(environment, comparison, chat_graph, _play_turns)]
 
 
 def fan_out(environment: Environment) -> list[Comparison]:
@@ -101,7 +118,14 @@ async def _acompare(
     return comparison
 
 
-def _play_chat(graph: Graph, thread_id: str) -> None:
+def _play_loop(graph: Graph, thread_id: str) -> None:
+    config = thread(thread_id)
+    config["recursion_limit"] = CHAT_SUPERSTEPS
+    with suppress(GraphRecursionError):
+        graph.invoke({"messages": []}, config, durability="sync")
+
+
+def _play_turns(graph: Graph, thread_id: str) -> None:
     for turn in range(CHAT_TURNS):
         graph.invoke(question(turn), thread(thread_id), durability="sync")
 
