@@ -12,6 +12,7 @@ looks inside. The first byte of each is its envelope, PLAIN so far.
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from pickle import PicklingError
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -126,6 +127,7 @@ def pack_references(versions: ChannelVersions) -> bytes:
     return b"".join(reference(channel, version) + b"\0" for channel, version in versions.items())
 
 
+@lru_cache(maxsize=4096, typed=True)  # a channel keeps its version over many checkpoints
 def reference(channel: str, version: object) -> bytes:
     """`channel NUL version`: names a value inside its namespace."""
     name = encode_text("a channel name", channel)
