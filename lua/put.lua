@@ -12,8 +12,9 @@
 -- KEYS[8] thread_runs  hash    run -> number of the thread's checkpoints that it made
 -- ARGV[1] thread_id, ARGV[2] ns, ARGV[3] checkpoint_id
 -- ARGV[4] record       bytes   see saver/_codec.py; this script reads run and references
--- ARGV[5] cleared      int     how many value fields follow whose channel has no value any more
--- ARGV[6..]            cleared fields, then field, value, field, value, ...
+-- ARGV[5] flags        one a reference: is its value held? 1, 0, or ? for this script to look
+-- ARGV[6] cleared      int     how many value fields follow whose channel has no value any more
+-- ARGV[7..]            cleared fields, then field, value, field, value, ...
 -- Reply: 'OK'. Errors: SAVERARGS, SAVERLAYOUT, SAVERTYPE.
 -- Cost: O(channels + log checkpoints).
 
@@ -23,16 +24,19 @@
 local call = redis.call
 local layout, threads, runs, index, timeline = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local checkpoints, values, thread_runs = KEYS[6], KEYS[7], KEYS[8]
-local thread_id, ns, checkpoint_id, record = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local thread_id, ns, checkpoint_id, record, flags = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local member = ns .. '\0' .. checkpoint_id
 
--- One flag a reference: does the server hold its value? A reader then tells a lost value from none.
+-- The flags, each ? replaced. By them a reader tells a value that was lost from one that never was.
 local function held(references)
-  local flags = {}
+  if not flags:find('?', 1, true) then return flags end
+  local found, position = {}, 0
   for reference in references:gmatch('(%Z*%z%Z*)%z') do
-    flags[#flags + 1] = call('HEXISTS', values, ns .. '\0' .. reference)
+    position = position + 1
+    local flag = flags:sub(position, position)
+    found[position] = flag == '?' and call('HEXISTS', values, ns .. '\0' .. reference) or flag
   end
-  return table.concat(flags)
+  return table.concat(found)
 end
 
 local function count_run(run, change)
@@ -45,10 +49,10 @@ local function count_run(run, change)
   end
 end
 
-local refused = refusal({ 'string', 'zset', 'zset', 'zset', 'zset', 'hash', 'hash', 'hash' }, 5)
+local refused = refusal({ 'string', 'zset', 'zset', 'zset', 'zset', 'hash', 'hash', 'hash' }, 6)
 if refused then return refused end
 
-local first_value = 6 + tonumber(ARGV[5])
+local first_value = 7 + tonumber(ARGV[6])
 if (#ARGV + 1 - first_value) % 2 ~= 0 or first_value > #ARGV + 1 then
   return redis.error_reply('SAVERARGS a field without a value')
 end
@@ -59,7 +63,7 @@ local run_before = replaced and struct.unpack('>I4c0', replaced, 2) or ''
 
 call('SET', layout, LAYOUT, 'NX')
 in_chunks('HSET', values, ARGV, first_value, #ARGV)
-for position = 6, first_value - 1 do
+for position = 7, first_value - 1 do
   if call('HEXISTS', values, ARGV[position]) == 1 then
     call('HSET', values, ARGV[position], '')
   end

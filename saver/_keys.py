@@ -6,9 +6,11 @@ slot of a cluster and change in one script: `{prefix}:{<shard>}:<kind>[:<thread_
 
 from __future__ import annotations
 
+from functools import lru_cache
 from zlib import crc32
 
 SHARDS = 1024
+_CACHED_THREADS = 1024
 
 
 class Keys:
@@ -22,12 +24,13 @@ class Keys:
             msg = f"prefix must be non-empty, without braces and NUL: {prefix!r}"
             raise ValueError(msg)
         self._prefix = prefix.encode()
+        self.thread = lru_cache(_CACHED_THREADS)(self._thread)
 
     def shard(self, number: int) -> ShardKeys:
         """Keys of the shard with this number, 0 to SHARDS - 1."""
         return ShardKeys(b"%b:{%d}:" % (self._prefix, number))
 
-    def thread(self, thread_id: bytes) -> ThreadKeys:
+    def _thread(self, thread_id: bytes) -> ThreadKeys:
         """Keys of a thread and of its shard."""
         return ThreadKeys(b"%b:{%d}:" % (self._prefix, crc32(thread_id) % SHARDS), thread_id)
 

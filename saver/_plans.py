@@ -67,6 +67,7 @@ def put(
             target.ns,
             checkpoint_id,
             record,
+            _held(checkpoint, new_versions),
             len(cleared),
             *cleared,
             *values,
@@ -221,6 +222,17 @@ def _record(
         *codec.dump(serde, "the checkpoint", head),
         *codec.dump(serde, "the metadata", full_metadata),
     ).pack()
+
+
+def _held(checkpoint: Checkpoint, new_versions: ChannelVersions) -> bytes:
+    """put.lua's flags: the values of this put are held, an older one the script looks for."""
+    held = bytearray()
+    for channel, version in checkpoint["channel_versions"].items():
+        if channel not in checkpoint["channel_values"]:
+            held += b"0"
+        else:
+            held += b"1" if new_versions.get(channel) == version else b"?"
+    return bytes(held)
 
 
 def _values(
