@@ -248,9 +248,9 @@ def test_delete_thread_of_many_runs(redis: Redis, count: int) -> None:
     assert contents(redis) == {}
 
 
-@pytest.mark.parametrize("lost", ["index:t", "checkpoints:t"])
+@pytest.mark.parametrize("lost", ["index:t", "checkpoints:t", "pending:t"])
 def test_get_tuple_of_lost_keys(redis: Redis, lost: str) -> None:
-    """A thread whose order or records are gone is lost, not empty."""
+    """A thread whose order, records or list of tasks is gone is lost, not empty."""
     fill(redis)
     redis.delete(key(lost))
     with pytest.raises(ResponseError, match=r"^SAVERLOST .*noeviction"):
@@ -264,6 +264,7 @@ def test_get_tuple_of_lost_keys(redis: Redis, lost: str) -> None:
         ("timeline:t", b"timeline"),
         ("checkpoints:t", b"index"),
         ("checkpoints:t", b"timeline"),
+        ("pending:t", b"index"),
     ],
 )
 def test_list_of_lost_keys(redis: Redis, lost: str, order: bytes) -> None:

@@ -1,0 +1,177 @@
+"""Plans driven by hand, with canned replies and no server: all but the listing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from langgraph.checkpoint.base import CheckpointTuple
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+
+from saver import _plans as plans
+from saver._codec import Record, dump, pack_references, pack_value, unpack_record
+from saver._filters import digest, terms_of
+from saver._keys import Keys
+from saver._requests import Call
+from saver.errors import DamagedRecordError
+from tests.raw import keys_of, section, write
+from tests.samples import checkpoint, config
+
+KEYS, SERDE = Keys("saver"), JsonPlusSerializer()
+AT = config("t", "", "1")
+
+
+def finish(plan: plans.Plan[Any], reply: Any) -> Any:
+    """The result of a plan that has no further request."""
+    with pytest.raises(StopIteration) as stop:
+        plan.send(reply)
+    return stop.value.value
+
+
+def put(made: Any, at: Any = AT, metadata: Any = None, new: Any = None) -> plans.Plan[Any]:
+    """The plan of `put`; every channel is new unless told."""
+    new = made["channel_versions"] if new is None else new
+    return plans.put(KEYS, SERDE, at, made, metadata or {}, new)
+
+
+def test_put() -> None:
+    """One call with the record and the new values, then the config of what was stored."""
+    made = checkpoint("2", a=1, b=2)
+    del made["channel_values"]["b"]
+    made["channel_versions"] = {"a": "v1", "b": 7, "old": 3}
+    plan = put(made, metadata={"step": 1, "run_id": "r"}, new={"a": "v1", "b": 7, "gone": 1})
+    call = next(plan)
+    assert isinstance(call, Call)
+    assert (call.script, list(call.keys)) == ("put", keys_of("put"))
+    thread_id, ns, checkpoint_id, record, cleared, *rest = call.args
+    assert (thread_id, ns, checkpoint_id, cleared) == (b"t", b"", b"2", 1)
+    assert rest == [b"\0b\0i7", b"\0a\0sv1", pack_value(SERDE, "a", 1)]
+    assert isinstance(record, bytes)
+    stored, held = unpack_record(record)
+    assert (stored.run, stored.parent, held) == (digest("r"), b"1", b"")
+    assert stored.references == b"a\0sv1\0b\0i7\0old\0i3\0"
+    assert terms_of({"step": 1})[0][1:] in stored.digests
+    assert finish(plan, b"OK") == config("t", "", "2")
+
+
+def test_put_leaves_values_out_of_the_record() -> None:
+    """What the record holds of the checkpoint is all but values and versions."""
+    made = checkpoint("2", secret="hidden")
+    record = next(put(made)).args[3]
+    head = unpack_record(record)[0]
+    stored = SERDE.loads_typed((head.head_type.decode(), head.head))
+    assert stored.keys() == made.keys() - {"channel_values", "channel_versions"}
+    assert b"hidden" not in record
+    assert b"hidden" in next(put(made)).args[-1]
+
+
+def test_put_skips_a_version_that_is_not_the_checkpoints() -> None:
+    """A version in new_versions that the checkpoint does not have would never be read."""
+    made = checkpoint("2", a=1)
+    assert len(next(put(made, new={"a": "another", "b": 1})).args) == 5
+
+
+def test_put_to_root_of_run() -> None:
+    """No parent, no run: empty sections; the namespace is in every name."""
+    made = checkpoint("2", a=1)
+    made["channel_versions"] = {"a": 1}
+    call = next(put(made, config("t", "ns")))
+    stored, _ = unpack_record(call.args[3])
+    assert (stored.run, stored.parent) == (b"", b"")
+    assert (call.args[1], call.args[5]) == (b"ns", b"ns\0a\0i1")
+
+
+@pytest.mark.parametrize("part", ["id", "channel_values", "channel_versions"])
+def test_put_of_an_incomplete_checkpoint(part: str) -> None:
+    """Refused before anything is sent; the message names the part."""
+    made: Any = checkpoint("2", a=1)
+    versions = made["channel_versions"]
+    del made[part]
+    with pytest.raises(ValueError, match=f"the checkpoint has no '{part}'"):
+        next(put(made, new=versions))
+
+
+def test_put_writes() -> None:
+    """One call with the field and the record; returns nothing."""
+    plan = plans.put_writes(KEYS, SERDE, AT, [("a", 1), ("__error__", "e")], "task", "path")
+    call = next(plan)
+    assert (call.script, list(call.keys)) == ("put_writes", keys_of("put_writes"))
+    kind, data = SERDE.dumps_typed(1)
+    first = write(0, b"Ppath\0a\0" + kind.encode() + b"\0" + data)
+    assert call.args[:2] == (b"t", b"\x001\0task")
+    assert call.args[2].startswith(first + write(-1, b"")[:4])
+    assert finish(plan, b"OK") is None
+
+
+def test_put_writes_last_special_of_a_call() -> None:
+    """Two errors in one call have one index: the later one is sent."""
+    writes = [("__error__", "first"), ("__error__", "last")]
+    record = next(plans.put_writes(KEYS, SERDE, AT, writes, "task", "")).args[2]
+    assert b"last" in record
+    assert b"first" not in record
+
+
+def test_put_no_writes() -> None:
+    """Nothing to store, nothing sent; bad ids are refused all the same."""
+    plan = plans.put_writes(KEYS, SERDE, AT, [], "task", "")
+    assert finish(plan, None) is None
+    with pytest.raises(ValueError, match="task_id must not be empty"):
+        next(plans.put_writes(KEYS, SERDE, AT, [], "", ""))
+
+
+def test_put_writes_without_checkpoint() -> None:
+    """Refused with what to pass."""
+    with pytest.raises(ValueError, match="pass checkpoint_id"):
+        next(plans.put_writes(KEYS, SERDE, config("t"), [("a", 1)], "task", ""))
+
+
+@pytest.mark.parametrize(("named", "sent"), [(None, b""), ("1", b"1")])
+def test_get_tuple_of_nothing(named: str | None, sent: bytes) -> None:
+    """One call; an empty page is None."""
+    plan = plans.get_tuple(KEYS, SERDE, config("t", "ns", named))
+    call = next(plan)
+    assert call == Call("get_tuple", tuple(keys_of("get_tuple")), (b"t", b"ns", sent))
+    assert finish(plan, [[], []]) is None
+
+
+def test_get_tuple() -> None:
+    """Record, values by their positions and writes in order become one tuple."""
+    head, metadata = dump(SERDE, "", {"v": 4, "id": "2"}), dump(SERDE, "", {"step": 1})
+    references = pack_references({"a": 1, "b": "x", "c": 1.5})
+    record = Record(b"", b"", references, b"1", *head, *metadata).pack() + b"110"
+    tasks = [b"y", write(0, b"P\0a\0null\0"), b"x", write(1, b"P~\0b\0null\0")]
+    tasks += [b"z", write(0, b"P\0a\0null\0") + write(-1, b"P\0e\0null\0")]
+    values = [pack_value(SERDE, "b", "B"), pack_value(SERDE, "a", "A"), None]
+    plan = plans.get_tuple(KEYS, SERDE, config("t", "ns"))
+    next(plan)
+    found = finish(plan, [[[b"ns", b"2", record, [2, 1, 3], tasks]], values])
+    assert found == CheckpointTuple(
+        config=config("t", "ns", "2"),
+        checkpoint={
+            "v": 4,
+            "id": "2",
+            "channel_versions": {"a": 1, "b": "x", "c": 1.5},
+            "channel_values": {"a": "A", "b": "B"},
+        },
+        metadata={"step": 1},
+        parent_config=config("t", "ns", "1"),
+        pending_writes=[("y", "a", None), ("z", "e", None), ("z", "a", None), ("x", "b", None)],
+    )
+
+
+def test_delete_thread() -> None:
+    """The same call again while the reply is 1."""
+    plan = plans.delete_thread(KEYS, "t")
+    call = next(plan)
+    assert call == Call("delete_thread", tuple(keys_of("delete_thread")), (b"t",))
+    assert plan.send(1) == call
+    assert plan.send(1) == call
+    assert finish(plan, 0) is None
+
+
+def test_damage_reaches_the_caller() -> None:
+    """A section of a record that cannot be read ends the plan with the codec's error."""
+    plan = plans.get_tuple(KEYS, SERDE, AT)
+    next(plan)
+    with pytest.raises(DamagedRecordError, match="cut short"):
+        plan.send([[[b"", b"1", b"P" + section(b""), [], []]], []])
