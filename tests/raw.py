@@ -77,9 +77,10 @@ def run(redis: Redis, script: str, *args: bytes | int, keys: list[bytes] | None 
 
 def fill(redis: Redis) -> None:
     """Two checkpoints of thread `t`, the newer one with writes of two tasks."""
-    run(redis, "put", b"t", b"", b"1", record(b"a\0s1", run=RUN), 0, b"\0a\0s1", b"Pjson\x001")
+    first = record(b"a\0s1", run=RUN)
+    run(redis, "put", b"t", b"", b"1", first, b"1", 0, b"\0a\0s1", b"Pjson\x001")
     second = record(b"a\0s1", b"b\0s2", run=RUN, digests=b"K" * 8 + b"V" * 8, parent=b"1")
-    run(redis, "put", b"t", b"", b"2", second, 0, b"\0b\0s2", b"Pjson\x002")
+    run(redis, "put", b"t", b"", b"2", second, b"?1", 0, b"\0b\0s2", b"Pjson\x002")
     for task in (b"x", b"y"):
         run(redis, "put_writes", b"t", b"\x002\0" + task, write(0, b"Pp\0a\0json\x003"))
 

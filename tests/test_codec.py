@@ -53,7 +53,7 @@ def test_versions_are_told_apart() -> None:
     assert codec.reference("a", math.inf) == b"a\0finf"
 
 
-@pytest.mark.parametrize("version", [None, b"1", (1,), object()], ids=repr)
+@pytest.mark.parametrize("version", [None, b"1", (1,), object], ids=repr)
 def test_refused_versions(version: Any) -> None:
     """A version of another type is refused with its channel."""
     with pytest.raises(TypeError, match="version of channel 'a' must be str, int or float"):
@@ -211,7 +211,7 @@ def test_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(codec.pack_value(SERDE, "big", b"x" * 93)) == 100
 
 
-@pytest.mark.parametrize("value", [object(), lambda: None], ids=["object", "function"])
+@pytest.mark.parametrize("value", [object, lambda: None], ids=["object", "function"])
 def test_unserializable(value: Any) -> None:
     """TypeError that names the channel and keeps the cause."""
     for make in (

@@ -133,7 +133,7 @@ def test_empty_is_refused() -> None:
             target_of(made)
 
 
-@pytest.mark.parametrize("value", [1, 1.5, True, b"t", ["t"], object()], ids=repr)
+@pytest.mark.parametrize("value", [1, 1.5, True, b"t", ["t"], object], ids=repr)
 def test_what_is_no_str_is_refused(value: Any) -> None:
     """With a message that names the part and what to pass."""
     for part in ("thread_id", "checkpoint_ns", "checkpoint_id"):

@@ -37,14 +37,14 @@ def put(made: Any, at: Any = AT, metadata: Any = None, new: Any = None) -> plans
 def test_put() -> None:
     """One call with the record and the new values, then the config of what was stored."""
     made = checkpoint("2", a=1, b=2)
-    del made["channel_values"]["b"]
+    made["channel_values"] = {"a": 1, "old": 3}
     made["channel_versions"] = {"a": "v1", "b": 7, "old": 3}
     plan = put(made, metadata={"step": 1, "run_id": "r"}, new={"a": "v1", "b": 7, "gone": 1})
     call = next(plan)
     assert isinstance(call, Call)
     assert (call.script, list(call.keys)) == ("put", keys_of("put"))
-    thread_id, ns, checkpoint_id, record, cleared, *rest = call.args
-    assert (thread_id, ns, checkpoint_id, cleared) == (b"t", b"", b"2", 1)
+    thread_id, ns, checkpoint_id, record, flags, cleared, *rest = call.args
+    assert (thread_id, ns, checkpoint_id, flags, cleared) == (b"t", b"", b"2", b"10?", 1)
     assert rest == [b"\0b\0i7", b"\0a\0sv1", pack_value(SERDE, "a", 1)]
     assert isinstance(record, bytes)
     stored, held = unpack_record(record)
@@ -68,7 +68,7 @@ def test_put_leaves_values_out_of_the_record() -> None:
 def test_put_skips_a_version_that_is_not_the_checkpoints() -> None:
     """A version in new_versions that the checkpoint does not have would never be read."""
     made = checkpoint("2", a=1)
-    assert len(next(put(made, new={"a": "another", "b": 1})).args) == 5
+    assert len(next(put(made, new={"a": "another", "b": 1})).args) == 6
 
 
 def test_put_to_root_of_run() -> None:
@@ -78,7 +78,7 @@ def test_put_to_root_of_run() -> None:
     call = next(put(made, config("t", "ns")))
     stored, _ = unpack_record(call.args[3])
     assert (stored.run, stored.parent) == (b"", b"")
-    assert (call.args[1], call.args[5]) == (b"ns", b"ns\0a\0i1")
+    assert (call.args[1], call.args[6]) == (b"ns", b"ns\0a\0i1")
 
 
 @pytest.mark.parametrize("part", ["id", "channel_values", "channel_versions"])

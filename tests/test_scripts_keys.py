@@ -21,9 +21,9 @@ TERM = b"?" + b"K" * 8 + b"V" * 8
 INDEX, TIMELINE = (b"index", b"(\1", b"[\0"), (b"timeline", b"+", b"-")
 CALLS: dict[str, list[tuple[bytes | int, ...]]] = {
     "put": [
-        (b"t", b"", b"3", record(b"c\0s1", run=b"run00002"), 0, b"\0c\0s1", b"Pjson\x001"),
-        (b"t", b"", b"2", record(b"a\0s1", run=b"run00002"), 1, b"\0a\0s1"),
-        (b"t", b"", b"1", record(), 0),
+        (b"t", b"", b"3", record(b"c\0s1", run=b"run00002"), b"?", 0, b"\0c\0s1", b"Pjson\x001"),
+        (b"t", b"", b"2", record(b"a\0s1", run=b"run00002"), b"?", 1, b"\0a\0s1"),
+        (b"t", b"", b"1", record(), b"", 0),
     ],
     "put_writes": [
         (b"t", b"\x003\0z", write(0, b"P")),

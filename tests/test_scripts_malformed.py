@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from redis import Redis
 
 GOOD: dict[str, tuple[bytes | int, ...]] = {
-    "put": (b"t", b"", b"3", record(b"c\0s1"), 0, b"\0c\0s1", b"Pjson\x001"),
+    "put": (b"t", b"", b"3", record(b"c\0s1"), b"1", 0, b"\0c\0s1", b"Pjson\x001"),
     "put_writes": (b"t", b"\x002\0z", write(0, b"Pp\0a\0json\x003")),
     "get_tuple": (b"t", b"", b"2"),
     "list": (b"t", b"index", b"(\1", b"[\0", 5),
     "threads": (b"-", 5),
     "delete_thread": (b"t",),
 }
-LEAST = {"put": 5, "put_writes": 3, "get_tuple": 3, "list": 5, "threads": 2, "delete_thread": 1}
+LEAST = {"put": 6, "put_writes": 3, "get_tuple": 3, "list": 5, "threads": 2, "delete_thread": 1}
 NO_MEMBER = pytest.mark.xfail(reason="put.lua joins its arguments before it counts them")
 NEGATIVE = pytest.mark.xfail(reason="put.lua takes a negative count, and the record for a field")
 KEYS = [(script, name) for script, names in NAMES.items() for name in names.split()]
@@ -108,7 +108,16 @@ def test_other_layout(redis: Redis, script: str, version: bytes) -> None:
 def test_put_counts(redis: Redis, count: bytes, more: tuple[bytes, ...]) -> None:
     """A count of cleared fields that is none, or that leaves a field without a value."""
     fill(redis)
-    refuse(redis, "put", (b"t", b"", b"3", record(), count, *more), "SAVERARGS|script:|Lua")
+    refuse(redis, "put", (b"t", b"", b"3", record(), b"", count, *more), "SAVERARGS|script:|Lua")
+
+
+@pytest.mark.xfail(reason="put.lua does not check the flags; no reader can read the record")
+@pytest.mark.parametrize("flags", [b"", b"1", b"?", b"111", b"???", b"1x"])
+def test_put_flags(redis: Redis, flags: bytes) -> None:
+    """Flags that are not one of 1, 0 and ? for each reference."""
+    fill(redis)
+    made = record(b"c\0s1", b"d\0s1")
+    refuse(redis, "put", (b"t", b"", b"3", made, flags, 0), "^SAVERARGS ")
 
 
 def test_put_cut_record(redis: Redis) -> None:
@@ -117,7 +126,7 @@ def test_put_cut_record(redis: Redis) -> None:
     whole = record(b"c\0s1", run=b"R" * 8, digests=b"D" * 16)
     read = 1 + 4 + 8 + 4 + 16 + 4 + 5
     for size in range(read):
-        refuse(redis, "put", (b"t", b"", b"3", whole[:size], 0), "too short|out of")
+        refuse(redis, "put", (b"t", b"", b"3", whole[:size], b"1", 0), "too short|out of")
 
 
 @pytest.mark.parametrize("which", [0, 1, 2])
@@ -127,14 +136,14 @@ def test_put_overrunning_section(redis: Redis, which: int) -> None:
     for size in (1 << 10, (1 << 31) - 1, (1 << 32) - 1):
         sizes = [0] * which + [size]
         made = b"P" + b"".join(struct.pack(">I", each) for each in sizes) + bytes(64)
-        refuse(redis, "put", (b"t", b"", b"3", made, 0), "too short|out of")
+        refuse(redis, "put", (b"t", b"", b"3", made, b"", 0), "too short|out of")
 
 
 def test_put_over_damaged_record(redis: Redis) -> None:
     """A stored record that cannot be read is not replaced: its run would stay counted."""
     fill(redis)
     redis.hset(key("checkpoints:t"), b"\x002", b"P\0\0")
-    refuse(redis, "put", (b"t", b"", b"2", record(), 0), "too short|out of")
+    refuse(redis, "put", (b"t", b"", b"2", record(), b"", 0), "too short|out of")
 
 
 def test_put_writes_cut_record(redis: Redis) -> None:
