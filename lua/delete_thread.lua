@@ -8,7 +8,7 @@
 -- KEYS[4] thread_runs  hash    run -> number of the thread's checkpoints that it made
 -- KEYS[5..10]          index, timeline, checkpoints, values, writes, pending of the thread
 -- ARGV[1] thread_id
--- Reply: 1 when runs are left to clear, else 0. Errors: SAVERARGS, SAVERLAYOUT, SAVERTYPE.
+-- Reply: 1 when runs are left to clear, else 0. Errors: SAVERARGS, SAVERLAYOUT, WRONGTYPE.
 -- Cost: O(BATCH * log runs); memory is freed in the background.
 
 -- @include guard
@@ -19,16 +19,15 @@ local call = redis.call
 local layout, threads, runs, thread_runs = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local thread_id = ARGV[1]
 
-local refused = refusal({
-  'string', 'zset', 'zset', 'hash', 'zset', 'zset', 'hash', 'hash', 'hash', 'zset',
-}, 1)
+local refused = refusal(10, 1)
 if refused then return refused end
-
-call('UNLINK', unpack(KEYS, 5))
-call('ZREM', threads, thread_id)
 
 -- [cursor, [run, count, ...]]; a small hash comes whole whatever COUNT says, and is small.
 local batch = call('HSCAN', thread_runs, 0, 'COUNT', BATCH)[2]
+call('ZCARD', runs)
+
+call('ZREM', threads, thread_id)
+call('UNLINK', unpack(KEYS, 5))
 for position = 1, #batch, 2 do
   call('HDEL', thread_runs, batch[position])
   call('ZREM', runs, batch[position] .. thread_id)

@@ -11,7 +11,7 @@
 -- ARGV[1] thread_id, ARGV[2] ns
 -- ARGV[3] checkpoint_id  '' for the latest: the greatest id of the namespace
 -- Reply: [checkpoints, values] as list.lua's, with at most one checkpoint.
--- Errors: SAVERARGS, SAVERLAYOUT, SAVERLOST, SAVERTYPE.
+-- Errors: SAVERARGS, SAVERLAYOUT, SAVERLOST, WRONGTYPE.
 -- Cost: O(channels + tasks + log checkpoints).
 
 -- @include guard
@@ -26,7 +26,7 @@ local keys = {
 }
 local thread_id, ns, checkpoint_id = ARGV[1], ARGV[2], ARGV[3]
 
-local refused = refusal({ 'string', 'zset', 'zset', 'hash', 'hash', 'hash', 'zset' }, 3)
+local refused = refusal(7, 3)
 if refused then return refused end
 
 if checkpoint_id == '' then

@@ -19,7 +19,7 @@
 -- Reply: [[[ns, checkpoint_id, record, [position of value, ...], [task_id, writes, ...]], ...],
 --         [value or nil, ...],            positions count from 1
 --         high of the next page, or nil at the end].
--- Errors: SAVERARGS, SAVERLAYOUT, SAVERLOST, SAVERTYPE.
+-- Errors: SAVERARGS, SAVERLAYOUT, SAVERLOST, WRONGTYPE.
 -- Cost: O(MAX_SCANNED + count * (channels + tasks) + log checkpoints).
 
 -- @include guard
@@ -72,8 +72,7 @@ local function records_of(members)
   return call('HMGET', keys.checkpoints, unpack(fields))
 end
 
-local refused = refusal(
-  { 'string', 'zset', 'zset', 'zset', 'hash', 'hash', 'hash', 'zset' }, 5)
+local refused = refusal(8, 5)
 if refused then return refused end
 
 if writes_lost(keys) then return LOST end

@@ -15,10 +15,11 @@
 -- ARGV[5] flags        one a reference: is its value held? 1, 0, or ? for this script to look
 -- ARGV[6] cleared      int     how many value fields follow whose channel has no value any more
 -- ARGV[7..]            cleared fields, then field, value, field, value, ...
--- Reply: 'OK'. Errors: SAVERARGS, SAVERLAYOUT, SAVERTYPE.
+-- Reply: 'OK'. Errors: SAVERARGS, SAVERLAYOUT, WRONGTYPE.
 -- Cost: O(channels + log checkpoints).
 
 -- @include guard
+-- @include register
 -- @include chunks
 
 local call = redis.call
@@ -49,7 +50,7 @@ local function count_run(run, change)
   end
 end
 
-local refused = refusal({ 'string', 'zset', 'zset', 'zset', 'zset', 'hash', 'hash', 'hash' }, 6)
+local refused = refusal(8, 6)
 if refused then return refused end
 
 local first_value = 7 + tonumber(ARGV[6])
@@ -60,18 +61,23 @@ end
 local run, _, references = struct.unpack('>I4c0I4c0I4c0', record, 2)
 local replaced = call('HGET', checkpoints, member)
 local run_before = replaced and struct.unpack('>I4c0', replaced, 2) or ''
+local registered = call('ZSCORE', threads, thread_id)
+record = record .. held(references)
+call('ZCARD', runs) call('ZCARD', index) call('ZCARD', timeline)
+call('HLEN', values) call('HLEN', thread_runs)
 
-call('SET', layout, LAYOUT, 'NX')
 in_chunks('HSET', values, ARGV, first_value, #ARGV)
 for position = 7, first_value - 1 do
   if call('HEXISTS', values, ARGV[position]) == 1 then
     call('HSET', values, ARGV[position], '')
   end
 end
-call('HSET', checkpoints, member, record .. held(references))
+call('HSET', checkpoints, member, record)
 call('ZADD', index, 0, member)
 call('ZADD', timeline, 0, checkpoint_id .. '\0' .. ns)
-call('ZADD', threads, 0, thread_id)
-count_run(run_before, -1)
-count_run(run, 1)
+if run ~= run_before then
+  count_run(run_before, -1)
+  count_run(run, 1)
+end
+if not registered then register(layout, threads, thread_id) end
 return redis.status_reply('OK')

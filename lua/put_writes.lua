@@ -9,10 +9,11 @@
 -- ARGV[1] thread_id
 -- ARGV[2] field    ns NUL checkpoint_id NUL task_id
 -- ARGV[3] record   bytes   (index, length, body)*, see saver/_codec.py; bodies are not read
--- Reply: 'OK'. Errors: SAVERARGS, SAVERLAYOUT, SAVERTYPE.
+-- Reply: 'OK'. Errors: SAVERARGS, SAVERLAYOUT, WRONGTYPE.
 -- Cost: O(writes of the task + log tasks).
 
 -- @include guard
+-- @include register
 
 local call = redis.call
 local layout, threads, writes, pending = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -42,15 +43,16 @@ local function add(packed)
   return true
 end
 
-local refused = refusal({ 'string', 'zset', 'hash', 'zset' }, 3)
+local refused = refusal(4, 3)
 if refused then return refused end
 
 if not (add(call('HGET', writes, field) or '') and add(record)) then
   return redis.error_reply('SAVERARGS the record of writes is cut short')
 end
 
-call('SET', layout, LAYOUT, 'NX')
-call('HSET', writes, field, table.concat(slots))
+local registered = call('ZSCORE', threads, thread_id)
+
 call('ZADD', pending, 0, field)
-call('ZADD', threads, 0, thread_id)
+call('HSET', writes, field, table.concat(slots))
+if not registered then register(layout, threads, thread_id) end
 return redis.status_reply('OK')

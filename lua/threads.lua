@@ -6,12 +6,12 @@
 -- ARGV[1] after    ZRANGEBYLEX bound: '-', or '(' .. last thread_id of the page before
 -- ARGV[2] count    int     how many at most
 -- Reply: [thread_id, ...]; fewer than `count` means the end.
--- Errors: SAVERARGS, SAVERLAYOUT, SAVERTYPE.
+-- Errors: SAVERARGS, SAVERLAYOUT, WRONGTYPE.
 -- Cost: O(count + log threads).
 
 -- @include guard
 
-local refused = refusal({ 'string', 'zset' }, 2)
+local refused = refusal(2, 2)
 if refused then return refused end
 
 return redis.call('ZRANGEBYLEX', KEYS[2], ARGV[1], '+', 'LIMIT', 0, tonumber(ARGV[2]))

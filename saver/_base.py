@@ -240,7 +240,8 @@ class BaseRedisSaver(BaseCheckpointSaver[str]):
             str: A greater version. Its random part tells two forks of one thread apart, so that
                 neither overwrites the other's channel values.
         """
-        number = 0 if current is None else int(str(current).split(".")[0])
+        text = current.split(".")[0] if isinstance(current, str) else current or 0
+        number = int(text)
         return f"{number + 1:032}.{random.random():016}"  # noqa: S311 - no secret
 
 

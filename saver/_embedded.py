@@ -13,12 +13,15 @@ import tempfile
 import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import IO, TYPE_CHECKING
 from urllib.parse import quote
 
 from redis import Redis
 from redis.backoff import NoBackoff
+from redis.exceptions import BusyLoadingError
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from saver.errors import EmbeddedServerError
@@ -31,9 +34,6 @@ _LONGEST_SOCKET_PATH = 100
 _START_TIMEOUT = 60.0
 """Seconds, enough to load a large append-only file."""
 _STOP_TIMEOUT = 30.0
-
-_started: dict[Path, subprocess.Popen[bytes]] = {}
-"""Servers that this process started, kept to be waited for."""
 
 
 @contextmanager
@@ -104,46 +104,50 @@ def _start(folder: Path, *, keep: bool) -> None:
         server = subprocess.Popen(  # noqa: S603 - our own binary
             [_binary(), *words], stdout=output, stderr=output, start_new_session=True
         )
+    # Another process may stop it: a thread of ours waits for it, so that it leaves no zombie.
+    Thread(target=server.wait, daemon=True).start()
     deadline = time.monotonic() + _START_TIMEOUT
-    while server.poll() is None and time.monotonic() < deadline:
+    while server.returncode is None and time.monotonic() < deadline:
         if _answers(_socket_of(folder)):
-            _started[folder] = server
             return
         time.sleep(0.01)
     server.kill()
-    server.wait()
-    msg = (
-        f"the embedded Valkey in {folder} did not start:\n{log.read_text(errors='replace')[-2000:]}"
-    )
+    text = log.read_text(errors="replace")[-2000:]
+    msg = f"the embedded Valkey in {folder} did not start:\n{text}"
     raise EmbeddedServerError(msg)
 
 
 def _stop(folder: Path) -> None:
+    if not _answers(_socket_of(folder)):
+        return  # it ended before us
     with _client(_socket_of(folder)) as client:
-        try:
-            client.shutdown()
-        except RedisConnectionError:
-            return  # it ended before us
+        client.shutdown()
     deadline = time.monotonic() + _STOP_TIMEOUT
     while _pid_file(folder).exists():  # removed when everything is on disk
         if time.monotonic() > deadline:
             msg = f"the embedded Valkey in {folder} does not stop, see {folder / 'valkey.log'}"
             raise EmbeddedServerError(msg)
         time.sleep(0.01)
-    if folder in _started:
-        _started.pop(folder).wait()
 
 
 def _answers(socket: Path) -> bool:
+    """Whether a server listens; waits for one that still loads its data."""
+    deadline = time.monotonic() + _START_TIMEOUT
     with _client(socket) as client:
-        try:
-            return bool(client.ping())
-        except RedisConnectionError:  # also while it loads its data
-            return False
+        while True:
+            try:
+                return bool(client.ping())
+            except (BusyLoadingError, RedisTimeoutError):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+            except RedisConnectionError:
+                return False
 
 
 def _client(socket: Path) -> Redis:
-    return Redis(unix_socket_path=str(socket), retry=Retry(NoBackoff(), 0))
+    retry = Retry(NoBackoff(), 0)
+    return Redis(unix_socket_path=str(socket), socket_timeout=_STOP_TIMEOUT, retry=retry)
 
 
 def _pid_file(folder: Path) -> Path:

@@ -50,7 +50,7 @@ class EvictionPolicyWarning(UserWarning):
 
 _BY_CODE: dict[str, type[SaverError]] = {
     "SAVERLAYOUT": LayoutError,
-    "SAVERTYPE": ForeignKeyError,
+    "WRONGTYPE": ForeignKeyError,
     "SAVERLOST": LostKeysError,
 }
 
@@ -62,6 +62,8 @@ def translated(error: BaseException) -> BaseException:
     code, _, text = str(error).partition(" ")
     if code not in _BY_CODE:
         return error
+    if code == "WRONGTYPE":
+        text = f"something else writes under this prefix, choose another one ({text})"
     ours = _BY_CODE[code](text)
     ours.__cause__ = error
     return ours

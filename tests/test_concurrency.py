@@ -1,4 +1,4 @@
-"""Many calls at once on one saver: pools smaller than the load, cancellation, one bad call of many."""
+"""Many calls at once on one saver: small pools, cancellation, one bad call of many."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ async def test_sync_methods_from_another_thread(asaver: AsyncRedisSaver) -> None
 
 
 async def test_sync_methods_from_the_loop(asaver: AsyncRedisSaver) -> None:
-    """From the loop's own thread they would wait for themselves: the error names the async method."""
+    """From the loop's own thread they would wait for themselves: the error says what to call."""
     at = config(checkpoint_id="1")
     for name, call in {
         "aget_tuple": lambda: asaver.get_tuple(at),
@@ -151,7 +151,7 @@ async def test_sync_methods_from_the_loop(asaver: AsyncRedisSaver) -> None:
         "aput": lambda: put(asaver, at),
         "aput_writes": lambda: asaver.put_writes(at, [("a", 1)], "task"),
         "adelete_thread": lambda: asaver.delete_thread("t"),
-        "asetup": lambda: asaver.setup(),
+        "asetup": asaver.setup,
     }.items():
         with pytest.raises(RuntimeError, match=rf"await saver\.{name}\("):
             call()

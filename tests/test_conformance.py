@@ -53,7 +53,9 @@ async def check(registered: RegisteredCheckpointer) -> None:
     wanted = {capability.value for capability in BASE_CAPABILITIES}
     report = await validate(registered, capabilities=wanted)
     results = {name: report.results[name] for name in wanted}
-    assert {name: result.failures for name, result in results.items()} == dict.fromkeys(wanted, [])
+    assert {name: result.failures for name, result in results.items()} == {
+        name: [] for name in wanted
+    }
     assert all(result.passed and result.tests_passed for result in results.values())
 
 

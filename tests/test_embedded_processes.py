@@ -13,7 +13,6 @@ import pytest
 from redis import Redis
 
 from saver import RedisSaver
-from saver.errors import EmbeddedServerError
 from tests.embedded import clean_folder, servers_in, step, until, value, worker
 from tests.samples import checkpoint, config, put
 
@@ -137,9 +136,6 @@ def test_killed_server(folder: Path, victims: str) -> None:
     assert servers_in(folder) == []
 
 
-@pytest.mark.xfail(
-    raises=EmbeddedServerError, reason="waits for the pid file that a killed server leaves"
-)
 def test_server_killed_while_used(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A block whose server was killed ends without another error, and soon."""
     monkeypatch.setattr("saver._embedded._STOP_TIMEOUT", 1.0)
@@ -149,7 +145,6 @@ def test_server_killed_while_used(folder: Path, monkeypatch: pytest.MonkeyPatch)
         os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.xfail(raises=AssertionError, reason="a server that loads counts as none")
 def test_server_left_loading(folder: Path) -> None:
     """A server that a killed process left loading its data is joined: no second one is started."""
     with RedisSaver.embedded(folder) as saver:
@@ -178,7 +173,6 @@ def test_server_left_loading(folder: Path) -> None:
         left.wait()
 
 
-@pytest.mark.xfail(raises=AssertionError, reason="ResourceWarning of the Popen of that server")
 def test_started_again(folder: Path) -> None:
     """Whoever started a server that another process stopped starts one again, with no warning."""
     with warnings.catch_warnings(record=True) as caught:

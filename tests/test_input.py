@@ -167,8 +167,8 @@ async def test_async_input(server: Server) -> None:
                 await saver.aget_tuple({"configurable": {}})
             with pytest.raises(ValueError, match="limit must not be negative"):
                 saver.alist(config(), limit=-1)
+            made = checkpoint(a=open)
             with pytest.raises(TypeError, match="cannot be serialized"):
-                made = checkpoint(a=open)
                 await saver.aput(config(), made, {}, made["channel_versions"])
         assert wire.commands == []
 

@@ -1,4 +1,4 @@
-"""A thread of 10,000 checkpoints: no call is long for the server, no listing large for the client."""
+"""A thread of 10,000 checkpoints: short calls for the server, flat memory for the client."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_filter_that_matches_the_oldest(client: Redis, saver: RedisSaver) -> Non
 
 
 def test_listing_everything_in_flat_memory(client: Redis, saver: RedisSaver) -> None:
-    """The client holds a page at a time: the second half of a listing needs no more than the first."""
+    """The client holds a page at a time: the second half needs no more than the first."""
     listed = 0
     tracemalloc.start()
     try:

@@ -30,8 +30,26 @@ namespaces = st.sampled_from(["", "a", "a:b", "a|b:c", "\U0001f600"])
 versions = st.sampled_from([1, 2, 1.0, 1.5, "1", "2", "1.5", "\U0001f600"])
 channels = st.one_of(few_names, st.sampled_from(["messages", "branch:to:a"]))
 metadata_values = st.sampled_from(
-    [None, True, False, 0, 1, 1.0, 0.5, -0.0, "", "1", "loop", "\u00e9", 2**53, 2**53 + 1]
-    + [[], [1, [True]], {}, {"b": [1.0], "a": {"c": None}}]
+    [
+        None,
+        True,
+        False,
+        0,
+        1,
+        1.0,
+        0.5,
+        -0.0,
+        "",
+        "1",
+        "loop",
+        "\u00e9",
+        2**53,
+        2**53 + 1,
+        [],
+        [1, [True]],
+        {},
+        {"b": [1.0], "a": {"c": None}},
+    ]
 )
 metadata = st.dictionaries(st.sampled_from(["source", "step", "run_id", "k"]), metadata_values)
 values = st.one_of(

@@ -1,4 +1,4 @@
-"""What crosses the wire: one script call an operation, one a page, and nothing lost with a reply."""
+"""What crosses the wire: one call an operation, one a page, and nothing lost with a reply."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_nothing_to_write_is_not_sent(wire: Wire, saver: RedisSaver) -> None:
 
 
 def test_one_call_a_page(wire: Wire, saver: RedisSaver) -> None:
-    """list sends one EVALSHA a page of 50, and only for pages that are consumed."""
+    """Listing sends one EVALSHA a page of 50, and only for pages that are consumed."""
     for number in range(120):
         put(saver, config(), checkpoint(f"{number:03}"))
     wire.reset()

@@ -1,21 +1,16 @@
 -- The layout that these scripts read and write; docs/design.md describes it.
 local LAYOUT = '1'
 
--- Reason to refuse before anything is touched, or nil; a write that failed half way would not be
--- rolled back. Refuses a call that is not the script's, a key that holds what is not ours, and a
--- shard of another layout. `kinds` names the type of each of KEYS, the first the layout marker.
--- O(#kinds).
-local function refusal(kinds, least_arguments)
-  if #KEYS ~= #kinds or #ARGV < least_arguments then
-    return redis.error_reply('SAVERARGS expected ' .. #kinds .. ' keys and at least '
+-- Reason to refuse before anything is touched, or nil: the call is not the script's, or the shard
+-- is of another layout. KEYS[1] is the layout marker. O(1).
+--
+-- Redis does not roll back. So a script that writes has read every key with a command of its type
+-- before (the key it writes first may do without): one that holds something else raises WRONGTYPE
+-- with nothing written.
+local function refusal(number_of_keys, least_arguments)
+  if #KEYS ~= number_of_keys or #ARGV < least_arguments then
+    return redis.error_reply('SAVERARGS expected ' .. number_of_keys .. ' keys and at least '
       .. least_arguments .. ' arguments, not ' .. #KEYS .. ' and ' .. #ARGV)
-  end
-  for position, kind in ipairs(kinds) do
-    local found = redis.call('TYPE', KEYS[position]).ok
-    if found ~= 'none' and found ~= kind then
-      return redis.error_reply('SAVERTYPE ' .. KEYS[position] .. ' holds a ' .. found .. ', not a '
-        .. kind .. ': something else writes under this prefix; choose another prefix')
-    end
   end
   local version = redis.call('GET', KEYS[1])
   if version and version ~= LAYOUT then
