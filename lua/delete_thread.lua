@@ -22,9 +22,13 @@ local thread_id = ARGV[1]
 local refused = refusal(10, 1)
 if refused then return refused end
 
--- [cursor, [run, count, ...]]; a small hash comes whole whatever COUNT says, and is small.
-local batch = call('HSCAN', thread_runs, 0, 'COUNT', BATCH)[2]
-call('ZCARD', runs)
+-- [run, count, ...]; a small hash comes whole whatever COUNT says. Passes over what the calls
+-- before have emptied.
+local cursor, batch = '0'
+repeat
+  cursor, batch = unpack(call('HSCAN', thread_runs, cursor, 'COUNT', BATCH))
+until #batch > 0 or cursor == '0'
+call('ZCARD', runs)  -- see guard
 
 call('ZREM', threads, thread_id)
 call('UNLINK', unpack(KEYS, 5))

@@ -26,18 +26,18 @@ local call = redis.call
 local layout, threads, runs, index, timeline = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local checkpoints, values, thread_runs = KEYS[6], KEYS[7], KEYS[8]
 local thread_id, ns, checkpoint_id, record, flags = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local member = ns .. '\0' .. checkpoint_id
 
--- The flags, each ? replaced. By them a reader tells a value that was lost from one that never was.
+-- The flags, each ? replaced; nil when they are not one a reference. By them a reader tells a value
+-- that was lost from one that never was.
 local function held(references)
-  if not flags:find('?', 1, true) then return flags end
-  local found, position = {}, 0
+  local found = {}
   for reference in references:gmatch('(%Z*%z%Z*)%z') do
-    position = position + 1
+    local position = #found + 1
     local flag = flags:sub(position, position)
+    if not flag:find('^[01?]$') then return nil end
     found[position] = flag == '?' and call('HEXISTS', values, ns .. '\0' .. reference) or flag
   end
-  return table.concat(found)
+  return #found == #flags and table.concat(found) or nil
 end
 
 local function count_run(run, change)
@@ -53,18 +53,21 @@ end
 local refused = refusal(8, 6)
 if refused then return refused end
 
-local first_value = 7 + tonumber(ARGV[6])
-if (#ARGV + 1 - first_value) % 2 ~= 0 or first_value > #ARGV + 1 then
-  return redis.error_reply('SAVERARGS a field without a value')
+local member = ns .. '\0' .. checkpoint_id
+local run, _, references = struct.unpack('>I4c0I4c0I4c0', record, 2)
+local cleared, held_flags = tonumber(ARGV[6]), held(references)
+local first_value = 7 + cleared
+local pairs_left = (#ARGV + 1 - first_value) / 2
+if not held_flags or cleared < 0 or pairs_left < 0 or pairs_left % 1 ~= 0 then
+  return redis.error_reply('SAVERARGS flags or fields do not fit together')
 end
 
-local run, _, references = struct.unpack('>I4c0I4c0I4c0', record, 2)
 local replaced = call('HGET', checkpoints, member)
 local run_before = replaced and struct.unpack('>I4c0', replaced, 2) or ''
 local registered = call('ZSCORE', threads, thread_id)
-record = record .. held(references)
-call('ZCARD', runs) call('ZCARD', index) call('ZCARD', timeline)
-call('HLEN', values) call('HLEN', thread_runs)
+-- The keys that nothing above has read, see guard.
+for _, key in ipairs({ runs, index, timeline }) do call('ZCARD', key) end
+for _, key in ipairs({ values, thread_runs }) do call('HLEN', key) end
 
 in_chunks('HSET', values, ARGV, first_value, #ARGV)
 for position = 7, first_value - 1 do
@@ -72,7 +75,7 @@ for position = 7, first_value - 1 do
     call('HSET', values, ARGV[position], '')
   end
 end
-call('HSET', checkpoints, member, record)
+call('HSET', checkpoints, member, record .. held_flags)
 call('ZADD', index, 0, member)
 call('ZADD', timeline, 0, checkpoint_id .. '\0' .. ns)
 if run ~= run_before then

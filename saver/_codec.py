@@ -31,6 +31,7 @@ MAX_BULK = 512 * 1024 * 1024
 
 _WRITE_HEAD = struct.Struct(">iI")
 _SIZE = struct.Struct(">I")
+_CUT = "a checkpoint record is cut short"
 
 
 class Record(NamedTuple):
@@ -62,11 +63,12 @@ def unpack_record(data: bytes) -> tuple[Record, bytes]:
         try:
             (size,) = _SIZE.unpack_from(data, position)
         except struct.error as error:
-            msg = "a checkpoint record is cut short"
-            raise DamagedRecordError(msg) from error
+            raise DamagedRecordError(_CUT) from error
         position += _SIZE.size
         sections.append(data[position : position + size])
         position += size
+    if position > len(data):
+        raise DamagedRecordError(_CUT)
     return Record(*sections), data[position:]
 
 
@@ -109,7 +111,11 @@ def unpack_values(
 
     Raises:
         LostKeysError: the server held a value when the checkpoint was put and no longer does.
+        DamagedRecordError: the flags are not one a reference.
     """
+    if len(held) != len(references):
+        msg = f"a checkpoint record has {len(held)} flags for {len(references)} channels"
+        raise DamagedRecordError(msg)
     values = {}
     for (channel, token), data, flag in zip(references, stored, held, strict=True):
         if data:
@@ -194,12 +200,19 @@ def unpack_writes(task_id: str, data: bytes | None) -> Iterator[Write]:
         raise LostKeysError(msg)
     position = 0
     while position < len(data):
-        index, size = _WRITE_HEAD.unpack_from(data, position)
-        position += _WRITE_HEAD.size
-        body = data[position : position + size]
-        position += size
-        _require_plain(f"write of task {task_id!r}", body)
-        path, channel, kind, payload = body[1:].split(b"\0", 3)
+        try:
+            index, size = _WRITE_HEAD.unpack_from(data, position)
+            position += _WRITE_HEAD.size
+            body = data[position : position + size]
+            position += size
+            _require_plain(f"write of task {task_id!r}", body)
+            path, channel, kind, payload = body[1:].split(b"\0", 3)
+        except (struct.error, ValueError) as error:
+            msg = f"the writes of task {task_id!r} are damaged"
+            raise DamagedRecordError(msg) from error
+        if position > len(data):
+            msg = f"the writes of task {task_id!r} are cut short"
+            raise DamagedRecordError(msg)
         yield Write(path.decode(), task_id, index, channel.decode(), kind, payload)
 
 

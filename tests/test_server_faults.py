@@ -191,7 +191,7 @@ def test_foreign_keys(saver: RedisSaver, redis: Redis) -> None:
     redis.delete(key)
     redis.rpush(key, "somebody else's")
     before = snapshot(redis)
-    with pytest.raises(errors.ForeignKeyError, match="choose another prefix"):
+    with pytest.raises(errors.ForeignKeyError, match="under this prefix, choose another"):
         put(saver, config(), checkpoint("2"))
     assert snapshot(redis) == before
 
