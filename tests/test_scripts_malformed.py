@@ -107,6 +107,7 @@ def test_other_layout(redis: Redis, script: str, version: bytes) -> None:
         (b"x", ()),
         (b"x", (b"\0c\0s1", b"v")),
         (b"1", ()),
+        (b"2", ()),
         (b"3", (b"\0c\0s1", b"\0d\0s1")),
         (b"0", (b"\0c\0s1",)),
         (b"1", (b"\0c\0s1", b"\0d\0s1")),

@@ -90,8 +90,11 @@ def test_list_filters(redis: Redis) -> None:
     assert listed(is_none) == [b"1"]
     assert listed(is_value, is_none) == []
     assert listed(b"=" + b"K" * 8 + b"N" * 8) == []
-    assert listed(b"=" + b"V" * 8 + b"K" * 8) == []  # digests are pairs: no match across them
     assert listed(b"?" + b"K" * 8 + b"V" * 8) == [b"2", b"1"]
+    across = b"A" * 8 + b"K" * 8 + b"V" * 8 + b"X" * 8  # digests are pairs: no match across them
+    run(redis, "put", b"t", b"", b"3", record(digests=across), b"", 0)
+    assert listed(is_value) == [b"2"]
+    assert listed(b"=" + b"V" * 8 + b"X" * 8) == [b"3"]
 
 
 def test_list_stops_at_a_megabyte(redis: Redis) -> None:
