@@ -133,19 +133,23 @@ def pack_references(versions: ChannelVersions) -> bytes:
     return b"".join(reference(channel, version) + b"\0" for channel, version in versions.items())
 
 
-@lru_cache(maxsize=4096, typed=True)  # a channel keeps its version over many checkpoints
 def reference(channel: str, version: object) -> bytes:
     """`channel NUL version`: names a value inside its namespace."""
+    if not isinstance(version, (str, int, float)):
+        msg = f"the version of channel {channel!r} must be str, int or float, not {version!r}"
+        raise TypeError(msg)
+    return _reference(channel, version)
+
+
+@lru_cache(maxsize=4096, typed=True)  # a channel keeps its version over many checkpoints
+def _reference(channel: str, version: str | float) -> bytes:
     name = encode_text("a channel name", channel)
     if isinstance(version, str):
         token = b"s" + encode_text(f"the version of channel {channel!r}", version)
     elif isinstance(version, int) or (isinstance(version, float) and version.is_integer()):
         token = b"i%d" % version
-    elif isinstance(version, float):
-        token = b"f%r" % version
     else:
-        msg = f"the version of channel {channel!r} must be str, int or float, not {version!r}"
-        raise TypeError(msg)
+        token = b"f%r" % version
     return name + b"\0" + token
 
 

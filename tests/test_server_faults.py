@@ -184,6 +184,14 @@ def test_all_keys_of_a_thread_lost(saver: RedisSaver, redis: Redis) -> None:
     assert saver.get_tuple(config("another")) is None
 
 
+def test_index_and_checkpoints_lost(saver: RedisSaver, redis: Redis) -> None:
+    """Writes that are left do not make it a thread whose checkpoint has not arrived yet."""
+    filled(saver)
+    redis.delete(key_of(redis, "index:"), key_of(redis, "checkpoints:"))
+    with pytest.raises(errors.LostKeysError):
+        saver.get_tuple(config())
+
+
 def test_foreign_keys(saver: RedisSaver, redis: Redis) -> None:
     """A key of another type is refused before anything is written."""
     filled(saver)

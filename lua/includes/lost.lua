@@ -11,7 +11,7 @@ end
 -- LOST when the thread should have had entries in `order` (its index or timeline), else nil. O(1).
 local function loss(keys, order, thread_id)
   if redis.call('EXISTS', order) == 1 then return nil end
-  local orphaned = redis.call('EXISTS', keys.checkpoints) == 1
+  local orphaned = redis.call('EXISTS', keys.checkpoints, keys.values) > 0
   local registered = redis.call('ZSCORE', keys.threads, thread_id)
   if orphaned or registered and redis.call('EXISTS', keys.pending) == 0 then return LOST end
 end
