@@ -16,6 +16,7 @@
 
 -- @include guard
 -- @include chunks
+-- @include references
 -- @include page
 -- @include lost
 

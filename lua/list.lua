@@ -24,6 +24,7 @@
 
 -- @include guard
 -- @include chunks
+-- @include references
 -- @include page
 -- @include lost
 
@@ -36,13 +37,13 @@ local keys = {
 }
 local thread_id, order, high, low, count = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 
--- The digest that a checkpoint's digests (key value)* give for a key, or nil.
-local function digest_of(digests, key)
-  for position = 1, #digests, 16 do
-    if digests:sub(position, position + 7) == key then
-      return digests:sub(position + 8, position + 15)
-    end
+-- Whether a checkpoint's digests (key value)* have a pair that starts with these bytes.
+local function holds(digests, bytes)
+  local position = digests:find(bytes, 1, true)
+  while position and position % 16 ~= 1 do
+    position = digests:find(bytes, position + 1, true)
   end
+  return position ~= nil
 end
 
 local function matches(record)
@@ -50,8 +51,9 @@ local function matches(record)
   local _, digests = struct.unpack('>I4c0I4c0', record, 2)
   for position = 6, #ARGV do
     local term = ARGV[position]
-    local found = digest_of(digests, term:sub(2, 9))
-    if found ~= term:sub(10) and (found or term:sub(1, 1) == '=') then return false end
+    if not holds(digests, term:sub(2)) then
+      if term:sub(1, 1) == '=' or holds(digests, term:sub(2, 9)) then return false end
+    end
   end
   return true
 end

@@ -21,6 +21,7 @@
 -- @include guard
 -- @include register
 -- @include chunks
+-- @include references
 
 local call = redis.call
 local layout, threads, runs, index, timeline = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
@@ -31,7 +32,7 @@ local thread_id, ns, checkpoint_id, record, flags = ARGV[1], ARGV[2], ARGV[3], A
 -- that was lost from one that never was.
 local function held(references)
   local found = {}
-  for reference in references:gmatch('(%Z*%z%Z*)%z') do
+  for reference in each(references) do
     local position = #found + 1
     local flag = flags:sub(position, position)
     if not flag:find('^[01?]$') then return nil end

@@ -51,7 +51,7 @@ class Record(NamedTuple):
 
     def pack(self) -> bytes:
         """The record as put.lua takes it."""
-        sections = b"".join(_SIZE.pack(len(section)) + section for section in self)
+        sections = b"".join([_SIZE.pack(len(section)) + section for section in self])
         return _bounded("the checkpoint without its values", PLAIN + sections)
 
 
@@ -86,7 +86,12 @@ def dump(serde: SerializerProtocol, what: str, value: object) -> tuple[bytes, by
             "or a saver with serde=JsonPlusSerializer(pickle_fallback=True)"
         )
         raise TypeError(msg) from error
-    return encode_text("the type that serde gives", kind), data
+    return _encode_kind(kind), data
+
+
+@lru_cache(maxsize=64)
+def _encode_kind(kind: str) -> bytes:
+    return encode_text("the type that serde gives", kind)
 
 
 def load(serde: SerializerProtocol, kind: bytes, data: bytes) -> Any:
@@ -130,7 +135,7 @@ def unpack_values(
 
 def pack_references(versions: ChannelVersions) -> bytes:
     """The channels of a checkpoint with their versions."""
-    return b"".join(reference(channel, version) + b"\0" for channel, version in versions.items())
+    return b"".join([reference(channel, version) + b"\0" for channel, version in versions.items()])
 
 
 def reference(channel: str, version: object) -> bytes:

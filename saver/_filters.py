@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _SIZE = 8
+_JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 _NO_JSON = bytes(_SIZE)
 """Digest of a value that has no canonical JSON: no filter asks for it."""
 
@@ -80,7 +81,7 @@ def _digest_of_short_text(value: str) -> bytes:
 
 def _canonical(value: object) -> str | None:
     try:
-        return json.dumps(_normal(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return _JSON.encode(_normal(value))
     except (TypeError, ValueError, RecursionError):
         return None
 

@@ -6,7 +6,7 @@ local position_of = {}
 -- Positions in page.values of the values that `references` names, in its order; reads the new ones.
 local function add_values(values, ns, references)
   local positions, missing, first = {}, {}, #page.values
-  for reference in references:gmatch('(%Z*%z%Z*)%z') do
+  for reference in each(references) do
     local field = ns .. '\0' .. reference
     if not position_of[field] then
       missing[#missing + 1] = field
