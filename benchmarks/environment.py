@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import redis.asyncio
 from redis import BlockingConnectionPool, Redis
 
+from saver._connections import pack_in_c
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
@@ -37,7 +39,7 @@ class Environment:
     async def async_client(self) -> AsyncIterator[redis.asyncio.Redis]:
         """A client as `AsyncRedisSaver.from_conn_string` makes it."""
         pool = redis.asyncio.BlockingConnectionPool.from_url(self.url, timeout=None)
-        async with redis.asyncio.Redis.from_pool(pool) as client:
+        async with redis.asyncio.Redis.from_pool(pack_in_c(pool)) as client:
             yield client
 
     def empty(self) -> None:

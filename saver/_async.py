@@ -13,7 +13,7 @@ from redis.asyncio.retry import Retry
 
 from saver._base import BaseRedisSaver, require_client
 from saver._batching import AsyncTransport
-from saver._connections import pool_options
+from saver._connections import pack_in_c, pool_options
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -69,7 +69,7 @@ class AsyncRedisSaver(BaseRedisSaver):
     ) -> AsyncIterator[AsyncRedisSaver]:
         """`RedisSaver.from_conn_string` with `async with`."""
         pool = BlockingConnectionPool.from_url(url, **pool_options(Retry, options))
-        async with AsyncRedis.from_pool(pool) as client:
+        async with AsyncRedis.from_pool(pack_in_c(pool)) as client:
             yield cls(client, serde=serde, prefix=prefix)
 
     @classmethod
@@ -86,7 +86,8 @@ class AsyncRedisSaver(BaseRedisSaver):
     ) -> AsyncIterator[AsyncRedisSaver]:
         """`RedisSaver.from_conn_info` with `async with`."""
         options = pool_options(Retry, {"host": host, "port": port, "db": db, **options})
-        async with AsyncRedis.from_pool(BlockingConnectionPool(**options)) as client:
+        pool = pack_in_c(BlockingConnectionPool(**options))
+        async with AsyncRedis.from_pool(pool) as client:
             yield cls(client, serde=serde, prefix=prefix)
 
     @classmethod

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
 
 from saver._transport import arun, astream
 from saver.errors import translated
@@ -38,7 +38,7 @@ class AsyncTransport:
 
     Each caller gets its own reply or error, and many concurrent runs share few connections and few
     system calls. A batch is bounded in calls and bytes, and a second one may be under way, so that
-    a huge value holds up few others.
+    a huge value holds up few others. While calls come one at a time they go out at once.
     """
 
     MAX_CALLS = 128
@@ -50,6 +50,7 @@ class AsyncTransport:
         self._waiting: deque[_Waiting] = deque()
         self._under_way: set[asyncio.Task[list[Any]]] = set()
         self._flush_planned = False
+        self._quiet = True
         self._loop = _running_loop()
 
     async def arun(self, plan: Plan[T]) -> T:
@@ -94,7 +95,22 @@ class AsyncTransport:
     async def _send(self, request: Any) -> Any:
         if isinstance(request, tuple):
             return await asyncio.gather(*map(self._submit, request))
+        if self._quiet and not self._under_way and not self._waiting:
+            return await self._send_alone(request)
         return await self._submit(request)
+
+    async def _send_alone(self, request: Request) -> Any:
+        """Sends a request without the turns of the loop that a batch takes."""
+        self._quiet = False
+        try:
+            reply = await self.client.execute_command(*request.command(), **request.options)
+        except NoScriptError:
+            return await self._submit(request.with_source())
+        except ResponseError as error:
+            raise translated(error)  # noqa: B904 - it carries its cause
+        else:
+            self._quiet = not self._waiting and not self._under_way
+            return reply
 
     def _submit(self, request: Request) -> asyncio.Future[Any]:
         loop = asyncio.get_running_loop()
@@ -116,6 +132,7 @@ class AsyncTransport:
     def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
         self._flush_planned = False
         batch = self._next_batch()
+        self._quiet = len(batch) <= 1
         if batch:
             task = loop.create_task(self._execute(batch))
             self._under_way.add(task)

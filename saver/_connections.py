@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hiredis import pack_command
 from redis.backoff import ExponentialWithJitterBackoff
 
 if TYPE_CHECKING:
+    from redis.asyncio import BlockingConnectionPool
+    from redis.asyncio.connection import AbstractConnection
     from redis.asyncio.retry import Retry as AsyncRetry
     from redis.retry import Retry
 
@@ -23,3 +26,20 @@ def pool_options(retry: type[Retry | AsyncRetry], options: dict[str, Any]) -> di
     """
     backoff = ExponentialWithJitterBackoff(base=_SHORTEST, cap=_LONGEST)
     return {"timeout": None, "retry": retry(backoff, _ATTEMPTS), **options}
+
+
+def pack_in_c(pool: BlockingConnectionPool) -> BlockingConnectionPool:
+    """Lets hiredis pack what an async pool sends: redis.asyncio would do it in Python."""
+    pool.connection_class = _packing(pool.connection_class)
+    return pool
+
+
+def _packing(base: type[AbstractConnection]) -> type[AbstractConnection]:
+    class PackingConnection(base):  # type: ignore[misc, valid-type]
+        def pack_command(self, *args: Any) -> list[bytes]:
+            # A command of two words, such as SCRIPT LOAD, comes as one.
+            first, *rest = args
+            words = first.split() if isinstance(first, (str, bytes)) else [first]
+            return [pack_command((*words, *rest))]
+
+    return PackingConnection
