@@ -93,6 +93,7 @@ class AsyncTransport:
         return self._loop
 
     async def _send(self, request: Any) -> Any:
+        self._enter(asyncio.get_running_loop())
         if isinstance(request, tuple):
             return await asyncio.gather(*map(self._submit, request))
         if self._quiet and not self._under_way and not self._waiting:
@@ -112,12 +113,14 @@ class AsyncTransport:
             self._quiet = not self._waiting and not self._under_way
             return reply
 
-    def _submit(self, request: Request) -> asyncio.Future[Any]:
-        loop = asyncio.get_running_loop()
+    def _enter(self, loop: asyncio.AbstractEventLoop) -> None:
         if loop is not self._loop:  # what a loop that ended left behind will never be answered
-            self._loop, self._flush_planned = loop, False
+            self._loop, self._flush_planned, self._quiet = loop, False, True
             self._waiting.clear()
             self._under_way.clear()
+
+    def _submit(self, request: Request) -> asyncio.Future[Any]:
+        loop = asyncio.get_running_loop()
         waiting = _Waiting(request, loop.create_future())
         self._waiting.append(waiting)
         self._plan_flush(loop)

@@ -165,6 +165,15 @@ def test_sync_methods_without_a_loop() -> None:
         AsyncRedisSaver(AsyncRedis()).get_tuple(config())
 
 
+async def test_a_saver_made_outside_a_loop(server: Server) -> None:
+    """The loop of its first call is the one that answers sync calls."""
+    client = AsyncRedis(unix_socket_path=str(server.socket))
+    saver = await asyncio.to_thread(AsyncRedisSaver, client)
+    assert await saver.aget_tuple(config()) is None
+    assert await asyncio.to_thread(saver.get_tuple, config()) is None
+    await client.aclose()
+
+
 def test_one_saver_in_two_loops(server: Server) -> None:
     """A saver that outlives its loop serves the next one."""
     client = AsyncRedis(unix_socket_path=str(server.socket))
