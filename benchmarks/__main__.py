@@ -38,7 +38,7 @@ def main(
         list[str] | None, typer.Option(help=f"Measure this alone: {', '.join(NAMES)}.")
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="About 20 seconds.")] = False,
-    tcp: Annotated[bool, typer.Option("--tcp", help="Loopback TCP, not a unix socket.")] = False,
+    unix: Annotated[bool, typer.Option("--unix", help="A unix socket, not loopback TCP.")] = False,
     server: Annotated[str, typer.Option(help="valkey, redis, or a server's path.")] = "valkey",
 ) -> None:
     """Measures the saver against bare Redis commands and InMemorySaver, in turns."""
@@ -49,12 +49,12 @@ def main(
         raise typer.BadParameter(msg)
     console = Console()
     with Server(kind=server) as running:
-        url = running.tcp_url if tcp else running.url
+        url = running.url if unix else running.tcp_url
         environment = Environment(url, seconds=2 if quick else 12, console=console)
         with running.client() as client:
             info = client.info("server")
         version = info.get("valkey_version") or info["redis_version"]
-        way = "loopback TCP" if tcp else "a unix socket"
+        way = "a unix socket" if unix else "loopback TCP"
         console.print(f"{info.get('server_name', 'redis')} {version} over {way}")
         found: list[Comparison] = []
         for name, measure in COMPARISONS.items():
