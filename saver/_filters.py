@@ -28,7 +28,7 @@ def digest(text: str) -> bytes:
 
 _digest_of_key = lru_cache(maxsize=1024)(digest)
 _LONGEST_CACHED = 100
-"""Characters; metadata values like "loop" come again, long ones hardly do."""
+"""Characters or bits; sources and steps come again, long ones hardly do."""
 
 
 def digests_of(metadata: Mapping[str, Any]) -> bytes:
@@ -69,13 +69,15 @@ def _term(key: object, value: object) -> bytes:
 
 def _digest_of_value(value: object) -> bytes:
     if type(value) is str and len(value) <= _LONGEST_CACHED:
-        return _digest_of_short_text(value)
+        return _digest_of_scalar(value)
+    if type(value) is int and value.bit_length() <= _LONGEST_CACHED:
+        return _digest_of_scalar(value)
     canonical = _canonical(value)
     return _NO_JSON if canonical is None else digest(canonical)
 
 
 @lru_cache(maxsize=1024)
-def _digest_of_short_text(value: str) -> bytes:
+def _digest_of_scalar(value: str | int) -> bytes:
     return digest(json.dumps(value))
 
 

@@ -30,6 +30,11 @@ def matches(metadata: dict[Any, Any], filter: dict[str, Any]) -> bool:
     )
 
 
+def test_a_number_too_long_for_json() -> None:
+    """It has no digest that a filter could ask for, and stops no put."""
+    assert digests_of({"n": 10**5000}) == digest("n") + bytes(8)
+
+
 @pytest.mark.parametrize(
     ("stored", "asked"),
     [
