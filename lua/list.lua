@@ -2,14 +2,7 @@
 -- Reads a page of a thread's checkpoints, newest first, that match every filter term.
 -- Stops at the first of: `count` found, MAX_BYTES to send, MAX_SCANNED looked at, end of range.
 --
--- KEYS[1] layout       string  layout of the shard
--- KEYS[2] threads      zset    threads of the shard: thread_id
--- KEYS[3] index        zset    ns NUL checkpoint_id
--- KEYS[4] timeline     zset    checkpoint_id NUL ns
--- KEYS[5] checkpoints  hash    ns NUL checkpoint_id -> record
--- KEYS[6] values       hash    ns NUL channel NUL version -> value
--- KEYS[7] writes       hash    ns NUL checkpoint_id NUL task_id -> record
--- KEYS[8] pending      zset    ns NUL checkpoint_id NUL task_id
+-- KEYS          of the thread, see includes/keys.lua
 -- ARGV[1] thread_id
 -- ARGV[2] order        'index' (one namespace) or 'timeline' (all of them)
 -- ARGV[3] high, ARGV[4] low   ZREVRANGEBYLEX bounds in that order
@@ -22,7 +15,9 @@
 -- Errors: SAVERARGS, SAVERLAYOUT, SAVERLOST, WRONGTYPE.
 -- Cost: O(MAX_SCANNED + count * (channels + tasks) + log checkpoints).
 
+-- @include keys
 -- @include guard
+-- @include clock
 -- @include chunks
 -- @include references
 -- @include page
@@ -31,10 +26,6 @@
 local MAX_SCANNED, MAX_BYTES, STEP = 1000, 1048576, 100
 
 local call = redis.call
-local keys = {
-  threads = KEYS[2], index = KEYS[3], timeline = KEYS[4], checkpoints = KEYS[5], values = KEYS[6],
-  writes = KEYS[7], pending = KEYS[8],
-}
 local thread_id, order, high, low, count = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 
 -- Whether a checkpoint's digests (key value)* have a pair that starts with these bytes.
@@ -71,25 +62,25 @@ local function records_of(members)
     local ns, checkpoint_id = split(member)
     fields[position] = ns .. '\0' .. checkpoint_id
   end
-  return call('HMGET', keys.checkpoints, unpack(fields))
+  return call('HMGET', key.checkpoints, unpack(fields))
 end
 
-local refused = refusal(8, 5)
+local refused = refusal(THREAD_KEYS, 5)
 if refused then return refused end
 
-if writes_lost(keys) then return LOST end
+if writes_lost() then return LOST end
 local scanned, step = 0, #ARGV < 6 and math.min(count, STEP) or STEP
 while scanned < MAX_SCANNED do
-  local members = call('ZREVRANGEBYLEX', keys[order], high, low, 'LIMIT', 0, step)
+  local members = call('ZREVRANGEBYLEX', key[order], high, low, 'LIMIT', 0, step)
   if #members == 0 then
-    return loss(keys, keys[order], thread_id) or { page.checkpoints, page.values, false }
+    return loss(key[order], thread_id) or { page.checkpoints, page.values, false }
   end
   for position, record in ipairs(records_of(members)) do
     high = '(' .. members[position]
     if not record then return LOST end
     if matches(record) then
       local ns, checkpoint_id = split(members[position])
-      add_checkpoint(keys, ns, checkpoint_id, record)
+      add_checkpoint(ns, checkpoint_id, record)
       if #page.checkpoints >= count or page.bytes >= MAX_BYTES then
         return { page.checkpoints, page.values, high }
       end

@@ -1,87 +1,153 @@
 #!lua
--- Stores one checkpoint whole: its new channel values, its record, its place in every index.
+-- Stores one checkpoint whole: its new channel values, its record, its place in every order.
 -- An existing checkpoint of the same id is replaced.
 --
--- KEYS[1] layout       string  layout of the shard
--- KEYS[2] threads      zset    threads of the shard: thread_id
--- KEYS[3] runs         zset    runs of the shard: run .. thread_id
--- KEYS[4] index        zset    ns NUL checkpoint_id
--- KEYS[5] timeline     zset    checkpoint_id NUL ns
--- KEYS[6] checkpoints  hash    ns NUL checkpoint_id -> record
--- KEYS[7] values       hash    ns NUL channel NUL version -> value
--- KEYS[8] thread_runs  hash    run -> number of the thread's checkpoints that it made
+-- KEYS          of the thread, see includes/keys.lua
 -- ARGV[1] thread_id, ARGV[2] ns, ARGV[3] checkpoint_id
--- ARGV[4] record       bytes   see saver/_codec.py; this script reads run and references
--- ARGV[5] flags        one a reference: is its value held? 1, 0, or ? for this script to look
--- ARGV[6] cleared      int     how many value fields follow whose channel has no value any more
--- ARGV[7..]            cleared fields, then field, value, field, value, ...
--- Reply: 'OK'. Errors: SAVERARGS, SAVERLAYOUT, WRONGTYPE.
--- Cost: O(channels + log checkpoints).
+-- ARGV[4] record       bytes   see saver/_codec.py
+-- ARGV[5] flags        one a reference: 1 its value is among the fields below, ? it is stored
+--                      already, 0 it has none
+-- ARGV[6] deltas       channel NUL, for each whose value continues that of the parent
+-- ARGV[7] ttl          int     milliseconds that the thread lives from now, 0 to leave that as it is
+-- ARGV[8] keep_last    int     how many checkpoints of the namespace stay, 0 for all
+-- ARGV[9] cleared      int     how many value fields follow whose channel has no value any more
+-- ARGV[10..]           cleared fields, then field, value, field, value, ...
+-- Reply: 'OK'; or 'INCOMPLETE' with nothing stored when a value flagged ? is not there.
+-- Errors: SAVERARGS, SAVERLAYOUT, WRONGTYPE.
+-- Cost: O(channels + log checkpoints), and TRIMMED fields of older checkpoints with keep_last.
 
+-- @include keys
 -- @include guard
--- @include register
 -- @include chunks
 -- @include references
+-- @include clock
+-- @include registry
+-- @include expiry
+-- @include record
+-- @include drop
+-- @include trim
+
+local TRIMMED = 200
 
 local call = redis.call
-local layout, threads, runs, index, timeline = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local checkpoints, values, thread_runs = KEYS[6], KEYS[7], KEYS[8]
 local thread_id, ns, checkpoint_id, record, flags = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local deltas, ttl, keep_last = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
+local cleared = tonumber(ARGV[9])
+local member, entry = ns .. '\0' .. checkpoint_id, checkpoint_id .. '\0' .. ns
 
--- The flags, each ? replaced; nil when they are not one a reference. By them a reader tells a value
--- that was lost from one that never was.
-local function held(references)
-  local found = {}
+-- The value fields that a checkpoint holds as {field = flag}, and how many references it has.
+local function held_by(references, held_flags)
+  local held, position = {}, 0
   for reference in each(references) do
-    local position = #found + 1
-    local flag = flags:sub(position, position)
-    if not flag:find('^[01?]$') then return nil end
-    found[position] = flag == '?' and call('HEXISTS', values, ns .. '\0' .. reference) or flag
+    position = position + 1
+    local flag = held_flags:sub(position, position)
+    if flag ~= '0' then held[ns .. '\0' .. reference] = flag end
   end
-  return #found == #flags and table.concat(found) or nil
+  return held, position
 end
 
-local function count_run(run, change)
-  if run == '' then return end
-  if call('HINCRBY', thread_runs, run, change) > 0 then
-    call('ZADD', runs, 0, run .. thread_id)
-  else
-    call('HDEL', thread_runs, run)
-    call('ZREM', runs, run .. thread_id)
+-- `channel NUL low NUL` for each delta channel: the smallest id on the way from the parent back to
+-- where the channel's value was last stored.
+local function lows_of(parent)
+  if deltas == '' then return '' end
+  local stored = parent ~= '' and call('HGET', key.checkpoints, ns .. '\0' .. parent)
+  local before = stored and parts_of(stored)
+  local values, low_of, lows = {}, {}, {}
+  if before then
+    local position = 0
+    for reference in each(before.references) do
+      position = position + 1
+      local channel = reference:sub(1, reference:find('\0', 1, true) - 1)
+      values[channel] = before.flags:sub(position, position) == '1'
+    end
+    for pair in each(before.lows) do
+      local stop = pair:find('\0', 1, true)
+      low_of[pair:sub(1, stop - 1)] = pair:sub(stop + 1)
+    end
   end
+  for channel in deltas:gmatch('%Z+') do
+    local low = before and parent or checkpoint_id
+    local further = not values[channel] and low_of[channel]
+    if further and precedes(further, low) then low = further end
+    lows[#lows + 1] = channel .. '\0' .. low .. '\0'
+  end
+  return table.concat(lows)
 end
 
-local refused = refusal(8, 6)
+local refused = refusal(THREAD_KEYS, 9)
 if refused then return refused end
 
-local member = ns .. '\0' .. checkpoint_id
-local run, _, references = struct.unpack('>I4c0I4c0I4c0', record, 2)
-local cleared, held_flags = tonumber(ARGV[6]), held(references)
-local first_value = 7 + cleared
+local parts = parts_of(record)
+local held, references = held_by(parts.references, flags)
+local first_value = 10 + cleared
 local pairs_left = (#ARGV + 1 - first_value) / 2
-if not held_flags or cleared < 0 or pairs_left < 0 or pairs_left % 1 ~= 0 then
+if #flags ~= references or flags:find('[^01?]') or cleared < 0 or pairs_left < 0
+    or pairs_left % 1 ~= 0 then
   return redis.error_reply('SAVERARGS flags or fields do not fit together')
 end
 
-local replaced = call('HGET', checkpoints, member)
-local run_before = replaced and struct.unpack('>I4c0', replaced, 2) or ''
-local registered = call('ZSCORE', threads, thread_id)
--- The keys that nothing above has read, see guard.
-for _, key in ipairs({ runs, index, timeline }) do call('ZCARD', key) end
-for _, key in ipairs({ values, thread_runs }) do call('HLEN', key) end
+local replaced = call('HGET', key.checkpoints, member)
+local before = replaced and parts_of(replaced)
+local held_before = before and held_by(before.references, before.flags) or {}
+local shared = {}
+for field, flag in pairs(held) do
+  local exists = call('HEXISTS', key.values, field) == 1
+  if flag == '?' and not exists then return redis.status_reply('INCOMPLETE') end
+  if exists and not held_before[field] then shared[#shared + 1] = field end
+end
+local lows = lows_of(parts.parent)
+local low = lowest(lows)
+local was_deleted = call('ZSCORE', key.deleted, member)
+if before or keep_last > 0 then
+  check_drop_keys()
+else
+  -- The keys that nothing above has read, see guard.
+  for _, name in ipairs({
+    'threads', 'runs', 'runs_of', 'expiry', 'index', 'timeline', 'thread_runs',
+  }) do
+    call('ZCARD', key[name])
+  end
+  call('HLEN', key.holders)
+  if low then call('ZCARD', key.spans) end
+  if parts.origin ~= '' then call('ZCARD', key.calls) end
+end
 
-in_chunks('HSET', values, ARGV, first_value, #ARGV)
-for position = 7, first_value - 1 do
-  if call('HEXISTS', values, ARGV[position]) == 1 then
-    call('HSET', values, ARGV[position], '')
+sweep()
+local registered = call('ZSCORE', key.threads, thread_id)
+in_chunks('HSET', key.values, ARGV, first_value, #ARGV)
+for position = 10, first_value - 1 do
+  if call('HEXISTS', key.values, ARGV[position]) == 1 then
+    call('HSET', key.values, ARGV[position], '')
   end
 end
-call('HSET', checkpoints, member, record .. held_flags)
-call('ZADD', index, 0, member)
-call('ZADD', timeline, 0, checkpoint_id .. '\0' .. ns)
-if run ~= run_before then
-  count_run(run_before, -1)
-  count_run(run, 1)
+for _, field in ipairs(shared) do call('HINCRBY', key.holders, field, 1) end
+call('HSET', key.checkpoints, member, record .. flags:gsub('%?', '1') .. lows)
+call('ZADD', key.index, 0, member)
+call('ZADD', key.timeline, 0, entry)
+if before then
+  for field, flag in pairs(held_before) do
+    if flag == '1' and not held[field] then release(field) end
+  end
+  if before.run ~= parts.run then leave_run(thread_id, before.run, entry) end
+  leave_orders(ns, checkpoint_id, before)
 end
-if not registered then register(layout, threads, thread_id) end
+if parts.run ~= '' then
+  call('ZADD', key.thread_runs, 0, parts.run .. entry)
+  if not call('ZSCORE', key.runs, parts.run .. thread_id) then
+    call('ZADD', key.runs, 0, parts.run .. thread_id)
+    call('ZADD', key.runs_of, 0, thread_id .. '\0' .. parts.run)
+  end
+end
+if low then call('ZADD', key.spans, 0, ns .. '\0' .. low .. '\0' .. checkpoint_id) end
+if parts.origin ~= '' then
+  local gone = call('ZSCORE', key.deleted, '\0' .. parts.origin)
+  call('ZADD', key.calls, 0, (gone and '' or parts.origin) .. '\0' .. member)
+end
+if was_deleted then call('ZREM', key.deleted, member) end
+if not registered then register(thread_id) end
+if keep_last > 0 then
+  trim(thread_id, ns, keep_last, TRIMMED)
+  after_drops(thread_id)
+end
+renew(thread_id, ttl)
 return redis.status_reply('OK')

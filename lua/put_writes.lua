@@ -1,23 +1,25 @@
 #!lua
 -- Stores the writes of one task under a checkpoint that may not have arrived yet. A special write
--- (index below 0) replaces what is there; of a regular one the first writer wins, whole.
+-- (index below 0) replaces what is there; of a regular one the first writer wins, whole. Writes
+-- under a checkpoint that was removed a short while ago are ignored.
 --
--- KEYS[1] layout   string  layout of the shard
--- KEYS[2] threads  zset    threads of the shard: thread_id
--- KEYS[3] writes   hash    ns NUL checkpoint_id NUL task_id -> record
--- KEYS[4] pending  zset    ns NUL checkpoint_id NUL task_id
+-- KEYS          of the thread, see includes/keys.lua
 -- ARGV[1] thread_id
--- ARGV[2] field    ns NUL checkpoint_id NUL task_id
--- ARGV[3] record   bytes   (index, length, body)*, see saver/_codec.py; bodies are not read
--- Reply: 'OK'. Errors: SAVERARGS, SAVERLAYOUT, WRONGTYPE.
+-- ARGV[2] member   ns NUL checkpoint_id
+-- ARGV[3] task_id
+-- ARGV[4] record   bytes   (index, length, body)*, see saver/_codec.py; bodies are not read
+-- ARGV[5] ttl      int     milliseconds that the thread lives from now, 0 to leave that as it is
+-- Reply: 'OK', or 'IGNORED'. Errors: SAVERARGS, SAVERLAYOUT, WRONGTYPE.
 -- Cost: O(writes of the task + log tasks).
 
+-- @include keys
 -- @include guard
--- @include register
+-- @include clock
+-- @include registry
+-- @include expiry
 
 local call = redis.call
-local layout, threads, writes, pending = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local thread_id, field, record = ARGV[1], ARGV[2], ARGV[3]
+local thread_id, member, record, ttl = ARGV[1], ARGV[2], ARGV[4], tonumber(ARGV[5])
 
 -- The writes of a task so far: slots in order of arrival, and the slot of each index.
 local slots, slot_of = {}, {}
@@ -43,16 +45,21 @@ local function add(packed)
   return true
 end
 
-local refused = refusal(4, 3)
+local refused = refusal(THREAD_KEYS, 5)
 if refused then return refused end
 
-if not (add(call('HGET', writes, field) or '') and add(record)) then
+if call('ZSCORE', key.deleted, member) then return redis.status_reply('IGNORED') end
+local field = member .. '\0' .. ARGV[3]
+if not (add(call('HGET', key.writes, field) or '') and add(record)) then
   return redis.error_reply('SAVERARGS the record of writes is cut short')
 end
 
-local registered = call('ZSCORE', threads, thread_id)
+-- The keys that nothing above has read, see guard.
+for _, name in ipairs({ 'threads', 'runs', 'runs_of', 'expiry' }) do call('ZCARD', key[name]) end
 
-call('ZADD', pending, 0, field)
-call('HSET', writes, field, table.concat(slots))
-if not registered then register(layout, threads, thread_id) end
+sweep()
+call('ZADD', key.pending, 0, field)
+call('HSET', key.writes, field, table.concat(slots))
+if not call('ZSCORE', key.threads, thread_id) then register(thread_id) end
+renew(thread_id, ttl)
 return redis.status_reply('OK')

@@ -2,6 +2,7 @@
 
 from saver import errors
 from saver._async import AsyncRedisSaver
+from saver._lifecycle import ThreadInfo
 from saver._sync import RedisSaver
 
-__all__ = ["AsyncRedisSaver", "RedisSaver", "errors"]
+__all__ = ["AsyncRedisSaver", "RedisSaver", "ThreadInfo", "errors"]

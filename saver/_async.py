@@ -11,15 +11,18 @@ from redis.asyncio import BlockingConnectionPool
 from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio.retry import Retry
 
-from saver._base import BaseRedisSaver, require_client
+from saver._base import BaseRedisSaver, require_client, split_options
 from saver._batching import AsyncTransport
 from saver._connections import pack_in_c, pool_options
+from saver._retention import retention_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
     from langgraph.checkpoint.serde.base import SerializerProtocol
+
+    from saver._retention import TimeToLive
 
 
 class AsyncRedisSaver(BaseRedisSaver):
@@ -41,10 +44,16 @@ class AsyncRedisSaver(BaseRedisSaver):
             `JsonPlusSerializer`, LangGraph's own.
         prefix (str): First part of every key, without braces. Savers that share a server and a
             prefix share their threads.
+        ttl (timedelta | float | None): How long a thread lives after its last write; a number is
+            seconds. The dict of langgraph-checkpoint-redis, with `default_ttl` in minutes and
+            `refresh_on_read`, is taken too. Default: for ever.
+        refresh_on_read (bool | None): `get_tuple` counts as well, and so is a write to the server.
+        keep_last (int | None): How many checkpoints of each namespace `put` keeps, see `prune`.
+            Default: all.
 
     Raises:
         TypeError: `client` is not an async client.
-        ValueError: `prefix` is empty, or holds a brace or NUL.
+        ValueError: `prefix` is empty, or holds a brace or NUL; or an option is out of range.
     """
 
     def __init__(
@@ -53,24 +62,30 @@ class AsyncRedisSaver(BaseRedisSaver):
         *,
         serde: SerializerProtocol | None = None,
         prefix: str = "saver",
+        ttl: TimeToLive | Mapping[str, Any] | None = None,
+        refresh_on_read: bool | None = None,
+        keep_last: int | None = None,
     ) -> None:
         require_client(client, AsyncRedis, Redis, "RedisSaver")
-        super().__init__(AsyncTransport(client), serde=serde, prefix=prefix)
+        super().__init__(
+            AsyncTransport(client),
+            serde=serde,
+            prefix=prefix,
+            retention=retention_of(ttl, refresh_on_read=refresh_on_read, keep_last=keep_last),
+        )
 
     @classmethod
     @asynccontextmanager
     async def from_conn_string(
         cls,
         url: str,
-        *,
-        serde: SerializerProtocol | None = None,
-        prefix: str = "saver",
         **options: Any,
     ) -> AsyncIterator[AsyncRedisSaver]:
         """`RedisSaver.from_conn_string` with `async with`."""
-        pool = BlockingConnectionPool.from_url(url, **pool_options(Retry, options))
+        mine, others = split_options(options)
+        pool = BlockingConnectionPool.from_url(url, **pool_options(Retry, others))
         async with AsyncRedis.from_pool(pack_in_c(pool)) as client:
-            yield cls(client, serde=serde, prefix=prefix)
+            yield cls(client, **mine)
 
     @classmethod
     @asynccontextmanager
@@ -80,24 +95,21 @@ class AsyncRedisSaver(BaseRedisSaver):
         host: str,
         port: int,
         db: int,
-        serde: SerializerProtocol | None = None,
-        prefix: str = "saver",
         **options: Any,
     ) -> AsyncIterator[AsyncRedisSaver]:
         """`RedisSaver.from_conn_info` with `async with`."""
-        options = pool_options(Retry, {"host": host, "port": port, "db": db, **options})
-        pool = pack_in_c(BlockingConnectionPool(**options))
+        mine, others = split_options(options)
+        others = pool_options(Retry, {"host": host, "port": port, "db": db, **others})
+        pool = pack_in_c(BlockingConnectionPool(**others))
         async with AsyncRedis.from_pool(pool) as client:
-            yield cls(client, serde=serde, prefix=prefix)
+            yield cls(client, **mine)
 
     @classmethod
     @asynccontextmanager
     async def embedded(
         cls,
         path: str | Path | None = None,
-        *,
-        serde: SerializerProtocol | None = None,
-        prefix: str = "saver",
+        **options: Any,
     ) -> AsyncIterator[AsyncRedisSaver]:
         """`RedisSaver.embedded` with `async with`."""
         from saver._embedded import open_server
@@ -105,7 +117,7 @@ class AsyncRedisSaver(BaseRedisSaver):
         server = open_server(path)
         url = await asyncio.to_thread(server.__enter__)
         try:
-            async with cls.from_conn_string(url, serde=serde, prefix=prefix) as it:
+            async with cls.from_conn_string(url, **options) as it:
                 yield it
         finally:
             await asyncio.to_thread(server.__exit__, None, None, None)

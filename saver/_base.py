@@ -11,6 +11,7 @@ from saver import _plans as plans
 from saver._keys import Keys
 from saver._listing import list_checkpoints, query_of
 from saver._setup import setup
+from saver._threads import ThreadOperations
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
     from langgraph.checkpoint.serde.base import SerializerProtocol
 
     from saver._batching import AsyncTransport
+    from saver._retention import Retention
     from saver._transport import SyncTransport
 
 
-class BaseRedisSaver(BaseCheckpointSaver[str]):
+class BaseRedisSaver(ThreadOperations, BaseCheckpointSaver[str]):
     """Every operation of a saver; a subclass brings the transport."""
 
     def __init__(
@@ -37,10 +39,12 @@ class BaseRedisSaver(BaseCheckpointSaver[str]):
         *,
         serde: SerializerProtocol | None,
         prefix: str,
+        retention: Retention,
     ) -> None:
         super().__init__(serde=serde)
         self._transport = transport
         self._keys = Keys(prefix)
+        self._retention = retention
 
     def setup(self) -> None:
         """Checks the server and loads the scripts; optional, for a start-up that fails early.
@@ -69,7 +73,7 @@ class BaseRedisSaver(BaseCheckpointSaver[str]):
             SaverError: What is stored is lost, damaged, or of a newer layout.
             redis.exceptions.RedisError: The server is down or refuses.
         """
-        return self._transport.run(plans.get_tuple(self._keys, self.serde, config))
+        return self._transport.run(plans.get_tuple(self._keys, self.serde, config, self._retention))
 
     def list(
         self,
@@ -102,7 +106,7 @@ class BaseRedisSaver(BaseCheckpointSaver[str]):
         """
         query = query_of(config, filter, before, limit)
         pages = self._transport.stream(list_checkpoints(self._keys, self.serde, query))
-        return (checkpoint for page in pages for checkpoint in page.tuples)
+        return (checkpoint for page in pages for checkpoint in page.items)
 
     def put(
         self,
@@ -133,7 +137,15 @@ class BaseRedisSaver(BaseCheckpointSaver[str]):
             redis.exceptions.RedisError: The server is down or refuses; repeating is safe.
         """
         return self._transport.run(
-            plans.put(self._keys, self.serde, config, checkpoint, metadata, new_versions)
+            plans.put(
+                self._keys,
+                self.serde,
+                config,
+                checkpoint,
+                metadata,
+                new_versions,
+                self._retention,
+            )
         )
 
     def put_writes(
@@ -163,7 +175,9 @@ class BaseRedisSaver(BaseCheckpointSaver[str]):
             redis.exceptions.RedisError: The server is down or refuses; repeating is safe.
         """
         self._transport.run(
-            plans.put_writes(self._keys, self.serde, config, writes, task_id, task_path)
+            plans.put_writes(
+                self._keys, self.serde, config, writes, task_id, task_path, self._retention
+            )
         )
 
     def delete_thread(self, thread_id: str) -> None:
@@ -186,7 +200,9 @@ class BaseRedisSaver(BaseCheckpointSaver[str]):
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Async version of `get_tuple`."""
-        return await self._transport.arun(plans.get_tuple(self._keys, self.serde, config))
+        return await self._transport.arun(
+            plans.get_tuple(self._keys, self.serde, config, self._retention)
+        )
 
     def alist(
         self,
@@ -199,7 +215,7 @@ class BaseRedisSaver(BaseCheckpointSaver[str]):
         """Async version of `list`."""
         query = query_of(config, filter, before, limit)
         pages = self._transport.astream(list_checkpoints(self._keys, self.serde, query))
-        return (checkpoint async for page in pages for checkpoint in page.tuples)
+        return (checkpoint async for page in pages for checkpoint in page.items)
 
     async def aput(
         self,
@@ -210,7 +226,15 @@ class BaseRedisSaver(BaseCheckpointSaver[str]):
     ) -> RunnableConfig:
         """Async version of `put`."""
         return await self._transport.arun(
-            plans.put(self._keys, self.serde, config, checkpoint, metadata, new_versions)
+            plans.put(
+                self._keys,
+                self.serde,
+                config,
+                checkpoint,
+                metadata,
+                new_versions,
+                self._retention,
+            )
         )
 
     async def aput_writes(
@@ -222,7 +246,9 @@ class BaseRedisSaver(BaseCheckpointSaver[str]):
     ) -> None:
         """Async version of `put_writes`."""
         await self._transport.arun(
-            plans.put_writes(self._keys, self.serde, config, writes, task_id, task_path)
+            plans.put_writes(
+                self._keys, self.serde, config, writes, task_id, task_path, self._retention
+            )
         )
 
     async def adelete_thread(self, thread_id: str) -> None:
@@ -243,6 +269,15 @@ class BaseRedisSaver(BaseCheckpointSaver[str]):
         text = current.split(".")[0] if isinstance(current, str) else current or 0
         number = int(text)
         return f"{number + 1:032}.{random.random():016}"  # noqa: S311 - no secret
+
+
+_SAVER_OPTIONS = frozenset({"serde", "prefix", "ttl", "refresh_on_read", "keep_last"})
+
+
+def split_options(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The options that are a saver's, and the others, which are its connections'."""
+    mine = {name: options[name] for name in options.keys() & _SAVER_OPTIONS}
+    return mine, {name: options[name] for name in options.keys() - _SAVER_OPTIONS}
 
 
 def require_client(client: Any, wanted: type, other: type, other_saver: str) -> None:

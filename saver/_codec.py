@@ -6,7 +6,7 @@ looks inside. The first byte of each is its envelope, PLAIN so far.
     value    PLAIN type NUL data                          '' when the channel lost its value
     write    PLAIN task_path NUL channel NUL type NUL data
     writes   (index, size, write)*                        one record a task; index is signed
-    record   PLAIN (size, section)* held                  sections as in `Record`, `held` by put.lua
+    record   PLAIN (size, section)* held lows             `held` and `lows` are by put.lua
 """
 
 from __future__ import annotations
@@ -44,6 +44,9 @@ class Record(NamedTuple):
     references: bytes
     """`channel NUL version NUL` for each channel. Read by the scripts."""
     parent: bytes
+    """Id of the parent checkpoint, or empty. Read by the scripts."""
+    origin: bytes
+    """Of a subgraph call: id of the root checkpoint that it started from. Read by the scripts."""
     head_type: bytes
     head: bytes
     metadata_type: bytes
@@ -55,8 +58,24 @@ class Record(NamedTuple):
         return _bounded("the checkpoint without its values", PLAIN + sections)
 
 
-def unpack_record(data: bytes) -> tuple[Record, bytes]:
-    """A stored record, and a flag (`0` or `1`) a reference: was its value held at the put?"""
+class Stored(NamedTuple):
+    """A record with what put.lua appended to it."""
+
+    record: Record
+    references: list[tuple[str, bytes]]
+    """(channel, version token) of each."""
+    held: bytes
+    """A flag (`0` or `1`) a reference: does the checkpoint hold a value for it?"""
+    lows: list[tuple[str, bytes]]
+    """Delta channels, and the smallest checkpoint id that each continues from."""
+
+
+def unpack_record(data: bytes) -> Stored:
+    """A stored record.
+
+    Raises:
+        DamagedRecordError: it is cut short, or its flags are not one a reference.
+    """
     _require_plain("checkpoint record", data)
     position, sections = 1, []
     for _ in Record._fields:
@@ -67,9 +86,12 @@ def unpack_record(data: bytes) -> tuple[Record, bytes]:
         position += _SIZE.size
         sections.append(data[position : position + size])
         position += size
-    if position > len(data):
+    record = Record(*sections)
+    references = unpack_references(record.references)
+    held = data[position : position + len(references)]
+    if len(held) < len(references):
         raise DamagedRecordError(_CUT)
-    return Record(*sections), data[position:]
+    return Stored(record, references, held, unpack_references(data[position + len(held) :]))
 
 
 def dump(serde: SerializerProtocol, what: str, value: object) -> tuple[bytes, bytes]:
@@ -106,6 +128,13 @@ def pack_value(serde: SerializerProtocol, channel: str, value: object) -> bytes:
     return _bounded(what, b"%b%b\0%b" % (PLAIN, kind, data))
 
 
+def unpack_value(serde: SerializerProtocol, channel: str, data: bytes) -> Any:
+    """The channel value that `pack_value` encoded."""
+    _require_plain(f"value of channel {channel!r}", data)
+    kind, _, payload = data[1:].partition(b"\0")
+    return load(serde, kind, payload)
+
+
 def unpack_values(
     serde: SerializerProtocol,
     references: Sequence[tuple[str, bytes]],
@@ -116,17 +145,11 @@ def unpack_values(
 
     Raises:
         LostKeysError: the server held a value when the checkpoint was put and no longer does.
-        DamagedRecordError: the flags are not one a reference.
     """
-    if len(held) != len(references):
-        msg = f"a checkpoint record has {len(held)} flags for {len(references)} channels"
-        raise DamagedRecordError(msg)
     values = {}
     for (channel, token), data, flag in zip(references, stored, held, strict=True):
         if data:
-            _require_plain(f"value of channel {channel!r}", data)
-            kind, _, payload = data[1:].partition(b"\0")
-            values[channel] = load(serde, kind, payload)
+            values[channel] = unpack_value(serde, channel, data)
         elif data is None and flag == ord("1"):
             msg = f"the value of channel {channel!r}, version {token[1:].decode()!r}, is gone"
             raise LostKeysError(msg)
@@ -161,6 +184,8 @@ def _reference(channel: str, version: str | float) -> bytes:
 def unpack_references(data: bytes) -> list[tuple[str, bytes]]:
     """(channel, version token) of each reference."""
     parts = data.split(b"\0")
+    if len(parts) % 2 == 0:
+        raise DamagedRecordError(_CUT)
     return [(name.decode(), token) for name, token in zip(parts[:-1:2], parts[1::2], strict=True)]
 
 
@@ -223,6 +248,15 @@ def unpack_writes(task_id: str, data: bytes | None) -> Iterator[Write]:
             msg = f"the writes of task {task_id!r} are cut short"
             raise DamagedRecordError(msg)
         yield Write(path.decode(), task_id, index, channel.decode(), kind, payload)
+
+
+def unpack_tasks(tasks: Sequence[bytes]) -> list[Write]:
+    """The writes under a checkpoint, in order; `tasks` is task id, writes, task id, writes, ..."""
+    return sorted(
+        write
+        for task_id, data in zip(tasks[::2], tasks[1::2], strict=True)
+        for write in unpack_writes(task_id.decode(), data)
+    )
 
 
 def _bounded(what: str, data: bytes) -> bytes:

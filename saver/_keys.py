@@ -1,7 +1,8 @@
 """Spells every key. No other module and no script builds a key name.
 
 All keys of a thread and the registries of its shard share one hash tag, so that they live in one
-slot of a cluster and change in one script: `{prefix}:{<shard>}:<kind>[:<thread_id>]`.
+slot of a cluster and change in one script: `{prefix}:{<shard>}:<kind>[:<thread_id>]`. The order of
+the kinds is that of lua/includes/keys.lua.
 """
 
 from __future__ import annotations
@@ -10,6 +11,20 @@ from functools import lru_cache
 from zlib import crc32
 
 SHARDS = 1024
+SHARD_KINDS = (b"layout", b"threads", b"runs", b"runs_of", b"expiry")
+THREAD_KINDS = (
+    b"index",
+    b"timeline",
+    b"checkpoints",
+    b"values",
+    b"holders",
+    b"writes",
+    b"pending",
+    b"runs",
+    b"spans",
+    b"calls",
+    b"deleted",
+)
 _CACHED_THREADS = 1024
 
 
@@ -26,45 +41,20 @@ class Keys:
         self._prefix = prefix.encode()
         self.thread = lru_cache(_CACHED_THREADS)(self._thread)
 
-    def shard(self, number: int) -> ShardKeys:
-        """Keys of the shard with this number, 0 to SHARDS - 1."""
-        return ShardKeys(b"%b:{%d}:" % (self._prefix, number))
+    def shard(self, number: int) -> tuple[bytes, ...]:
+        """Keys that the threads of a shard share; its number is 0 to SHARDS - 1."""
+        start = self._start(number)
+        return tuple([start + kind for kind in SHARD_KINDS])
 
-    def _thread(self, thread_id: bytes) -> ThreadKeys:
-        """Keys of a thread and of its shard."""
-        return ThreadKeys(b"%b:{%d}:" % (self._prefix, crc32(thread_id) % SHARDS), thread_id)
+    def staged(self, thread_id: bytes, staged_id: bytes) -> tuple[bytes, ...]:
+        """Keys of a thread that is staged in the shard of another."""
+        shard = crc32(thread_id) % SHARDS
+        start, end = self._start(shard), b":" + staged_id
+        return self.shard(shard) + tuple([start + kind + end for kind in THREAD_KINDS])
 
+    def _thread(self, thread_id: bytes) -> tuple[bytes, ...]:
+        """Keys of a thread, after those of its shard."""
+        return self.staged(thread_id, thread_id)
 
-class ShardKeys:
-    """Keys that the threads of a shard share."""
-
-    __slots__ = ("layout", "runs", "threads")
-
-    def __init__(self, start: bytes) -> None:
-        self.layout = start + b"layout"
-        self.threads = start + b"threads"
-        self.runs = start + b"runs"
-
-
-class ThreadKeys(ShardKeys):
-    """Keys of one thread."""
-
-    __slots__ = (
-        "checkpoints",
-        "index",
-        "pending",
-        "thread_runs",
-        "timeline",
-        "values",
-        "writes",
-    )
-
-    def __init__(self, start: bytes, thread_id: bytes) -> None:
-        super().__init__(start)
-        self.index = start + b"index:" + thread_id
-        self.timeline = start + b"timeline:" + thread_id
-        self.checkpoints = start + b"checkpoints:" + thread_id
-        self.values = start + b"values:" + thread_id
-        self.writes = start + b"writes:" + thread_id
-        self.pending = start + b"pending:" + thread_id
-        self.thread_runs = start + b"runs:" + thread_id
+    def _start(self, shard: int) -> bytes:
+        return b"%b:{%d}:" % (self._prefix, shard)

@@ -12,7 +12,7 @@ from saver._plans import tuples_of
 from saver._requests import Call, Page
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from langchain_core.runnables import RunnableConfig
     from langgraph.checkpoint.serde.base import SerializerProtocol
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _PAGE = 50
 _THREADS_PAGE = 100
 _SHARDS_AT_ONCE = 128
+_FIRST_THREAD = b"[\1"
+"""Ids that begin with NUL are no threads."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def query_of(
         high=high,
         low=low,
         terms=terms_of(filter),
-        limit=_checked_limit(limit),
+        limit=checked_limit(limit),
     )
 
 
@@ -67,66 +69,50 @@ def list_checkpoints(keys: Keys, serde: SerializerProtocol, query: Query) -> Pla
     if query.thread_id is not None:
         yield from _pages_of_thread(keys, serde, query, query.thread_id, query.limit)
         return
-    left = query.limit
+
+    def of_threads(thread_ids: Sequence[bytes], left: int | None) -> Plan[int | None]:
+        for thread_id in thread_ids:
+            if left == 0:
+                break
+            left = yield from _pages_of_thread(keys, serde, query, thread_id, left)
+        return left
+
+    yield from walk_threads(keys, of_threads, query.limit)
+
+
+def walk_threads(
+    keys: Keys,
+    visit: Callable[[Sequence[bytes], int | None], Plan[int | None]],
+    limit: int | None,
+) -> Plan[None]:
+    """Visits every thread: `visit` gets a few ids and what is left of a limit, and returns that."""
+    left = limit
     for first in range(0, SHARDS, _SHARDS_AT_ONCE):
-        if left == 0:
-            return
-        left = yield from _pages_of_shards(
-            keys, serde, query, range(first, first + _SHARDS_AT_ONCE), left
-        )
-
-
-def _pages_of_shards(
-    keys: Keys, serde: SerializerProtocol, query: Query, shards: range, left: int | None
-) -> Plan[int | None]:
-    """Lists the threads of some shards; returns what is left of the limit."""
-    after = dict.fromkeys(shards, b"-")
-    while after:
-        found = yield tuple(_threads_call(keys, shard, start) for shard, start in after.items())
-        for shard, thread_ids in zip(list(after), found, strict=True):
-            for thread_id in thread_ids:
-                if left == 0:
-                    return 0
-                left = yield from _pages_of_thread(keys, serde, query, thread_id, left)
-            if len(thread_ids) < _THREADS_PAGE:
-                del after[shard]
-            else:
-                after[shard] = b"(" + thread_ids[-1]
-    return left
-
-
-def _threads_call(keys: Keys, shard: int, after: bytes) -> Call:
-    key = keys.shard(shard)
-    return Call("threads", keys=(key.layout, key.threads), args=(after, _THREADS_PAGE))
+        after = dict.fromkeys(range(first, first + _SHARDS_AT_ONCE), _FIRST_THREAD)
+        while after and left != 0:
+            found = yield tuple(
+                Call("threads", keys.shard(shard), (start, _THREADS_PAGE))
+                for shard, start in after.items()
+            )
+            for shard, thread_ids in zip(list(after), found, strict=True):
+                left = yield from visit(thread_ids, left)
+                if len(thread_ids) < _THREADS_PAGE:
+                    del after[shard]
+                else:
+                    after[shard] = b"(" + thread_ids[-1]
 
 
 def _pages_of_thread(
     keys: Keys, serde: SerializerProtocol, query: Query, thread_id: bytes, left: int | None
 ) -> Plan[int | None]:
     """Lists one thread; returns what is left of the limit."""
-    key = keys.thread(thread_id)
     high: bytes | None = query.high
     while high is not None and left != 0:
+        count = _PAGE if left is None else min(_PAGE, left)
         page = yield Call(
             "list",
-            keys=(
-                key.layout,
-                key.threads,
-                key.index,
-                key.timeline,
-                key.checkpoints,
-                key.values,
-                key.writes,
-                key.pending,
-            ),
-            args=(
-                thread_id,
-                query.order,
-                high,
-                query.low,
-                _PAGE if left is None else min(_PAGE, left),
-                *query.terms,
-            ),
+            keys.thread(thread_id),
+            (thread_id, query.order, high, query.low, count, *query.terms),
         )
         high = page[2]
         tuples = tuples_of(serde, thread_id, page)
@@ -170,7 +156,8 @@ def _before_id(before: RunnableConfig | None) -> bytes | None:
     return encode_id("the checkpoint_id of before", checkpoint_id)
 
 
-def _checked_limit(limit: int | None) -> int | None:
+def checked_limit(limit: int | None) -> int | None:
+    """A limit as a listing takes it."""
     if limit is None:
         return None
     if not isinstance(limit, int) or isinstance(limit, bool):

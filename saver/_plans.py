@@ -19,6 +19,7 @@ from saver import _codec as codec
 from saver._filters import digest, digests_of
 from saver._ids import config_of, encode_id, target_of
 from saver._requests import Call
+from saver._retention import Retention
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Plan = Generator[Any, Any, T]
+FOREVER = Retention()
 
 _OUTSIDE_HEAD = frozenset({"channel_values", "channel_versions"})
 
@@ -43,37 +45,66 @@ def put(
     checkpoint: Checkpoint,
     metadata: CheckpointMetadata,
     new_versions: ChannelVersions,
+    retention: Retention = FOREVER,
 ) -> Plan[RunnableConfig]:
     """Stores a checkpoint and the values of the channels in `new_versions`."""
     target = target_of(config)
     checkpoint_id = _id_of(checkpoint)
-    record = _record(serde, config, target, checkpoint, metadata)
-    values, cleared = _values(serde, target.ns, checkpoint, new_versions)
-    key = keys.thread(target.thread_id)
-    yield Call(
-        "put",
-        keys=(
-            key.layout,
-            key.threads,
-            key.runs,
-            key.index,
-            key.timeline,
-            key.checkpoints,
-            key.values,
-            key.thread_runs,
-        ),
-        args=(
+    full_metadata = get_checkpoint_metadata(config, metadata)
+    record = _record(serde, target, checkpoint, full_metadata)
+    deltas = _delta_channels(checkpoint, full_metadata)
+
+    def call(new_versions: ChannelVersions) -> Call:
+        values, cleared = _values(serde, target.ns, checkpoint, new_versions)
+        return put_call(
+            keys.thread(target.thread_id),
             target.thread_id,
             target.ns,
             checkpoint_id,
             record,
             _held(checkpoint, new_versions),
+            deltas,
+            cleared,
+            values,
+            retention,
+        )
+
+    if (yield call(new_versions)) == b"INCOMPLETE":
+        # The thread was deleted, or expired, under a run that goes on.
+        yield call({**checkpoint["channel_versions"], **new_versions})
+    return config_of(target.thread_id, target.ns, checkpoint_id)
+
+
+def put_call(
+    keys: tuple[bytes, ...],
+    thread_id: bytes,
+    ns: bytes,
+    checkpoint_id: bytes,
+    record: bytes,
+    flags: bytes,
+    deltas: bytes,
+    cleared: Sequence[bytes],
+    values: Sequence[bytes],
+    retention: Retention,
+) -> Call:
+    """The call of put.lua; its header says what the arguments are."""
+    return Call(
+        "put",
+        keys,
+        (
+            thread_id,
+            ns,
+            checkpoint_id,
+            record,
+            flags,
+            deltas,
+            retention.ttl,
+            retention.keep_last,
             len(cleared),
             *cleared,
             *values,
         ),
     )
-    return config_of(target.thread_id, target.ns, checkpoint_id)
 
 
 def put_writes(
@@ -83,6 +114,7 @@ def put_writes(
     writes: Sequence[tuple[str, Any]],
     task_id: str,
     task_path: str,
+    retention: Retention = FOREVER,
 ) -> Plan[None]:
     """Stores the writes of a task; sends nothing when there are none."""
     target = target_of(config)
@@ -98,33 +130,27 @@ def put_writes(
     record = codec.pack_writes(serde, by_index, task_path)
     if not record:
         return
-    key = keys.thread(target.thread_id)
     yield Call(
         "put_writes",
-        keys=(key.layout, key.threads, key.writes, key.pending),
-        args=(target.thread_id, target.member + b"\0" + task, record),
+        keys.thread(target.thread_id),
+        (target.thread_id, target.member, task, record, retention.ttl),
     )
 
 
 def get_tuple(
-    keys: Keys, serde: SerializerProtocol, config: RunnableConfig
+    keys: Keys,
+    serde: SerializerProtocol,
+    config: RunnableConfig,
+    retention: Retention = FOREVER,
 ) -> Plan[CheckpointTuple | None]:
     """Reads the checkpoint that a config names, or the latest of its namespace."""
     target = target_of(config)
+    args = (target.thread_id, target.ns, target.checkpoint_id or b"")
     key = keys.thread(target.thread_id)
-    page = yield Call(
-        "get_tuple",
-        keys=(
-            key.layout,
-            key.threads,
-            key.index,
-            key.checkpoints,
-            key.values,
-            key.writes,
-            key.pending,
-        ),
-        args=(target.thread_id, target.ns, target.checkpoint_id or b""),
-    )
+    if retention.refresh_on_read:
+        page = yield Call("get_tuple_renewing", key, (*args, retention.ttl))
+    else:
+        page = yield Call("get_tuple", key, args)
     found = tuples_of(serde, target.thread_id, page)
     return found[0] if found else None
 
@@ -132,23 +158,7 @@ def get_tuple(
 def delete_thread(keys: Keys, thread_id: str) -> Plan[None]:
     """Deletes everything of a thread; one call, and one more for each 500 runs."""
     encoded = encode_id("thread_id", thread_id)
-    key = keys.thread(encoded)
-    call = Call(
-        "delete_thread",
-        keys=(
-            key.layout,
-            key.threads,
-            key.runs,
-            key.thread_runs,
-            key.index,
-            key.timeline,
-            key.checkpoints,
-            key.values,
-            key.writes,
-            key.pending,
-        ),
-        args=(encoded,),
-    )
+    call = Call("delete_thread", keys.thread(encoded), (encoded,))
     while (yield call):
         pass
 
@@ -168,8 +178,7 @@ def _tuple(
     values: Sequence[bytes | None],
 ) -> CheckpointTuple:
     ns, checkpoint_id, data, positions, tasks = entry
-    record, held = codec.unpack_record(data)
-    references = codec.unpack_references(record.references)
+    record, references, held, _ = codec.unpack_record(data)
     stored = [values[position - 1] for position in positions]
     checkpoint = {
         **codec.load(serde, record.head_type, record.head),
@@ -188,12 +197,10 @@ def _tuple(
 def _pending_writes(
     serde: SerializerProtocol, tasks: Sequence[bytes]
 ) -> list[tuple[str, str, Any]]:
-    writes = sorted(
-        write
-        for task_id, data in zip(tasks[::2], tasks[1::2], strict=True)
-        for write in codec.unpack_writes(task_id.decode(), data)
-    )
-    return [(w.task_id, w.channel, codec.load(serde, w.kind, w.data)) for w in writes]
+    return [
+        (write.task_id, write.channel, codec.load(serde, write.kind, write.data))
+        for write in codec.unpack_tasks(tasks)
+    ]
 
 
 def _id_of(checkpoint: Checkpoint) -> bytes:
@@ -206,26 +213,52 @@ def _id_of(checkpoint: Checkpoint) -> bytes:
 
 def _record(
     serde: SerializerProtocol,
-    config: RunnableConfig,
     target: Target,
     checkpoint: Checkpoint,
     metadata: CheckpointMetadata,
 ) -> bytes:
-    full_metadata = get_checkpoint_metadata(config, metadata)
-    run_id = full_metadata.get("run_id")
+    run_id = metadata.get("run_id")
     head = {part: value for part, value in checkpoint.items() if part not in _OUTSIDE_HEAD}
     return codec.Record(
         digest(run_id) if isinstance(run_id, str) and run_id else b"",
-        digests_of(full_metadata),
+        digests_of(metadata),
         codec.pack_references(checkpoint["channel_versions"]),
         target.checkpoint_id or b"",
+        _origin(target.ns, metadata),
         *codec.dump(serde, "the checkpoint", head),
-        *codec.dump(serde, "the metadata", full_metadata),
+        *codec.dump(serde, "the metadata", metadata),
     ).pack()
 
 
+def _origin(ns: bytes, metadata: CheckpointMetadata) -> bytes:
+    """Of a checkpoint of one subgraph call: the root checkpoint that the call started from.
+
+    A call's namespace names its task (`node:task_id`); that of a subgraph that keeps its state from
+    call to call does not.
+    """
+    parents = metadata.get("parents")
+    root = parents.get("") if isinstance(parents, dict) and b":" in ns else None
+    return encode_id("the root checkpoint in metadata", root) if isinstance(root, str) else b""
+
+
+def _delta_channels(checkpoint: Checkpoint, metadata: CheckpointMetadata) -> bytes:
+    """`channel NUL` for each delta channel that has no snapshot in this checkpoint.
+
+    LangGraph counts the supersteps since its last one, so that the metadata names it.
+    """
+    counted = metadata.get("counters_since_delta_snapshot")
+    if not isinstance(counted, dict):
+        return b""
+    versions, values = checkpoint["channel_versions"], checkpoint["channel_values"]
+    return b"".join(
+        encode_id("a channel name", channel) + b"\0"
+        for channel in counted
+        if channel in versions and channel not in values
+    )
+
+
 def _held(checkpoint: Checkpoint, new_versions: ChannelVersions) -> bytes:
-    """put.lua's flags: the values of this put are held, an older one the script looks for."""
+    """put.lua's flags: this put brings the value, or an earlier one did, or there is none."""
     held = bytearray()
     for channel, version in checkpoint["channel_versions"].items():
         if channel not in checkpoint["channel_values"]:

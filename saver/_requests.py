@@ -10,7 +10,8 @@ from redis.client import NEVER_DECODE
 from saver._scripts import scripts
 
 if TYPE_CHECKING:
-    from langgraph.checkpoint.base import CheckpointTuple
+    from collections.abc import Sequence
+
 _Argument = bytes | str | int
 
 
@@ -66,6 +67,6 @@ Request = Call | Command
 
 @dataclass(frozen=True)
 class Page:
-    """Checkpoints that a listing hands out between its calls."""
+    """What a listing hands out between its calls."""
 
-    tuples: list[CheckpointTuple]
+    items: Sequence[Any]

@@ -9,15 +9,18 @@ from redis import BlockingConnectionPool, Redis
 from redis.asyncio import Redis as AsyncRedis
 from redis.retry import Retry
 
-from saver._base import BaseRedisSaver, require_client
+from saver._base import BaseRedisSaver, require_client, split_options
 from saver._connections import pool_options
+from saver._retention import retention_of
 from saver._transport import SyncTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from langgraph.checkpoint.serde.base import SerializerProtocol
+
+    from saver._retention import TimeToLive
 
 
 class RedisSaver(BaseRedisSaver):
@@ -39,10 +42,16 @@ class RedisSaver(BaseRedisSaver):
             `JsonPlusSerializer`, LangGraph's own.
         prefix (str): First part of every key, without braces. Savers that share a server and a
             prefix share their threads.
+        ttl (timedelta | float | None): How long a thread lives after its last write; a number is
+            seconds. The dict of langgraph-checkpoint-redis, with `default_ttl` in minutes and
+            `refresh_on_read`, is taken too. Default: for ever.
+        refresh_on_read (bool | None): `get_tuple` counts as well, and so is a write to the server.
+        keep_last (int | None): How many checkpoints of each namespace `put` keeps, see `prune`.
+            Default: all.
 
     Raises:
         TypeError: `client` is not a sync client.
-        ValueError: `prefix` is empty, or holds a brace or NUL.
+        ValueError: `prefix` is empty, or holds a brace or NUL; or an option is out of range.
     """
 
     def __init__(
@@ -51,30 +60,34 @@ class RedisSaver(BaseRedisSaver):
         *,
         serde: SerializerProtocol | None = None,
         prefix: str = "saver",
+        ttl: TimeToLive | Mapping[str, Any] | None = None,
+        refresh_on_read: bool | None = None,
+        keep_last: int | None = None,
     ) -> None:
         require_client(client, Redis, AsyncRedis, "AsyncRedisSaver")
-        super().__init__(SyncTransport(client), serde=serde, prefix=prefix)
+        super().__init__(
+            SyncTransport(client),
+            serde=serde,
+            prefix=prefix,
+            retention=retention_of(ttl, refresh_on_read=refresh_on_read, keep_last=keep_last),
+        )
 
     @classmethod
     @contextmanager
     def from_conn_string(
         cls,
         url: str,
-        *,
-        serde: SerializerProtocol | None = None,
-        prefix: str = "saver",
         **options: Any,
     ) -> Iterator[RedisSaver]:
         """Connects for the length of a `with` block.
 
         Args:
             url (str): `redis://host:port/db`, `rediss://…` for TLS, or `unix:///path.sock`.
-            serde (SerializerProtocol | None): See the class.
-            prefix (str): See the class.
-            **options (Any): Options of the connections (`password`, `socket_timeout` in seconds, …)
-                and of their pool: `max_connections` (default 50), `timeout`, the seconds a call
-                waits for a free connection (default `None`: as long as it takes), and `retry` after
-                a broken connection (default: 10 times, over about 4 seconds).
+            **options (Any): Options of the saver, see the class; of the connections (`password`,
+                `socket_timeout` in seconds, …); and of their pool: `max_connections` (default 50),
+                `timeout`, the seconds a call waits for a free connection (default `None`: as long
+                as it takes), and `retry` after a broken connection (default: 10 times, over about
+                4 seconds).
 
         Yields:
             RedisSaver: The saver.
@@ -82,9 +95,10 @@ class RedisSaver(BaseRedisSaver):
         Raises:
             ValueError: The URL has another scheme.
         """
-        pool = BlockingConnectionPool.from_url(url, **pool_options(Retry, options))
+        mine, others = split_options(options)
+        pool = BlockingConnectionPool.from_url(url, **pool_options(Retry, others))
         with Redis.from_pool(pool) as client:
-            yield cls(client, serde=serde, prefix=prefix)
+            yield cls(client, **mine)
 
     @classmethod
     @contextmanager
@@ -94,8 +108,6 @@ class RedisSaver(BaseRedisSaver):
         host: str,
         port: int,
         db: int,
-        serde: SerializerProtocol | None = None,
-        prefix: str = "saver",
         **options: Any,
     ) -> Iterator[RedisSaver]:
         """Connects for the length of a `with` block.
@@ -104,25 +116,22 @@ class RedisSaver(BaseRedisSaver):
             host (str): Host name or address.
             port (int): TCP port.
             db (int): Database number.
-            serde (SerializerProtocol | None): See the class.
-            prefix (str): See the class.
             **options (Any): As for `from_conn_string`.
 
         Yields:
             RedisSaver: The saver.
         """
-        options = pool_options(Retry, {"host": host, "port": port, "db": db, **options})
-        with Redis.from_pool(BlockingConnectionPool(**options)) as client:
-            yield cls(client, serde=serde, prefix=prefix)
+        mine, others = split_options(options)
+        others = pool_options(Retry, {"host": host, "port": port, "db": db, **others})
+        with Redis.from_pool(BlockingConnectionPool(**others)) as client:
+            yield cls(client, **mine)
 
     @classmethod
     @contextmanager
     def embedded(
         cls,
         path: str | Path | None = None,
-        *,
-        serde: SerializerProtocol | None = None,
-        prefix: str = "saver",
+        **options: Any,
     ) -> Iterator[RedisSaver]:
         """Runs a Valkey server of its own on a unix socket for the length of a `with` block.
 
@@ -132,8 +141,7 @@ class RedisSaver(BaseRedisSaver):
             path (str | Path | None): Folder that keeps the data (append-only file), so that the
                 next run finds it. Several processes may open one path at once: they share a
                 server, and the last one to leave stops it. `None`: nothing is kept.
-            serde (SerializerProtocol | None): See the class.
-            prefix (str): See the class.
+            **options (Any): As for `from_conn_string`.
 
         Yields:
             RedisSaver: The saver.
@@ -144,5 +152,5 @@ class RedisSaver(BaseRedisSaver):
         """
         from saver._embedded import open_server
 
-        with open_server(path) as url, cls.from_conn_string(url, serde=serde, prefix=prefix) as it:
+        with open_server(path) as url, cls.from_conn_string(url, **options) as it:
             yield it

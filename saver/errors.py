@@ -13,6 +13,7 @@ __all__ = [
     "LostKeysError",
     "SaverError",
     "ServerUnsuitableError",
+    "ThreadNotFoundError",
 ]
 
 
@@ -34,6 +35,10 @@ class LostKeysError(SaverError):
 
 class DamagedRecordError(SaverError):
     """A stored record is not what was written. Names the thread and the part."""
+
+
+class ThreadNotFoundError(SaverError, LookupError):
+    """There is no thread of that id."""
 
 
 class ServerUnsuitableError(SaverError):

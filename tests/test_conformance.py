@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.conformance import checkpointer_test, validate
-from langgraph.checkpoint.conformance.capabilities import BASE_CAPABILITIES
+from langgraph.checkpoint.conformance.capabilities import ALL_CAPABILITIES
 
 from saver import AsyncRedisSaver, RedisSaver
 
@@ -50,7 +50,7 @@ class SyncBehindAsync(BaseCheckpointSaver[str]):
 
 async def check(registered: RegisteredCheckpointer) -> None:
     """Runs the suite; every base capability must be there and pass."""
-    wanted = {capability.value for capability in BASE_CAPABILITIES}
+    wanted = {capability.value for capability in ALL_CAPABILITIES}
     report = await validate(registered, capabilities=wanted)
     results = {name: report.results[name] for name in wanted}
     assert {name: result.failures for name, result in results.items()} == {

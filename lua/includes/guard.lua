@@ -2,7 +2,7 @@
 local LAYOUT = '1'
 
 -- Reason to refuse before anything is touched, or nil: the call is not the script's, or the shard
--- is of another layout. KEYS[1] is the layout marker. O(1).
+-- is of another layout. O(1).
 --
 -- Redis does not roll back. So a script that writes has read every key with a command of its type
 -- before (the key it writes first may do without): one that holds something else raises WRONGTYPE
@@ -12,9 +12,10 @@ local function refusal(number_of_keys, least_arguments)
     return redis.error_reply('SAVERARGS expected ' .. number_of_keys .. ' keys and at least '
       .. least_arguments .. ' arguments, not ' .. #KEYS .. ' and ' .. #ARGV)
   end
-  local version = redis.call('GET', KEYS[1])
+  local version = redis.call('GET', key.layout)
   if version and version ~= LAYOUT then
-    return redis.error_reply('SAVERLAYOUT the data under ' .. KEYS[1] .. ' has layout ' .. version
-      .. ', this saver knows layout ' .. LAYOUT .. ': upgrade the saver, or use another prefix')
+    return redis.error_reply('SAVERLAYOUT the data under ' .. key.layout .. ' has layout '
+      .. version .. ', this saver knows layout ' .. LAYOUT
+      .. ': upgrade the saver, or use another prefix')
   end
 end

@@ -4,7 +4,7 @@ local page = { checkpoints = {}, values = {}, bytes = 0 }
 local position_of = {}
 
 -- Positions in page.values of the values that `references` names, in its order; reads the new ones.
-local function add_values(values, ns, references)
+local function add_values(ns, references)
   local positions, missing, first = {}, {}, #page.values
   for reference in each(references) do
     local field = ns .. '\0' .. reference
@@ -14,7 +14,7 @@ local function add_values(values, ns, references)
     end
     positions[#positions + 1] = position_of[field]
   end
-  in_chunks('HMGET', values, missing, 1, #missing, function(found, from)
+  in_chunks('HMGET', key.values, missing, 1, #missing, function(found, from)
     for offset, value in ipairs(found) do
       page.values[first + from + offset - 1] = value
       page.bytes = page.bytes + (value and #value or 0)
@@ -24,11 +24,11 @@ local function add_values(values, ns, references)
 end
 
 -- {task_id, record, ...} of the tasks that wrote under a checkpoint.
-local function writes_of(pending, writes, checkpoint)
+local function writes_of(checkpoint)
   local first = checkpoint .. '\0'
-  local fields = redis.call('ZRANGEBYLEX', pending, '[' .. first, '(' .. checkpoint .. '\1')
+  local fields = redis.call('ZRANGEBYLEX', key.pending, '[' .. first, '(' .. checkpoint .. '\1')
   local tasks = {}
-  in_chunks('HMGET', writes, fields, 1, #fields, function(found, from)
+  in_chunks('HMGET', key.writes, fields, 1, #fields, function(found, from)
     for offset, record in ipairs(found) do
       tasks[#tasks + 1] = fields[from + offset - 1]:sub(#first + 1)
       tasks[#tasks + 1] = record
@@ -40,12 +40,12 @@ end
 
 -- Adds a checkpoint as {ns, checkpoint_id, record, positions of its values, its tasks' writes}.
 -- O(channels + tasks).
-local function add_checkpoint(keys, ns, checkpoint_id, record)
+local function add_checkpoint(ns, checkpoint_id, record)
   local _, _, references = struct.unpack('>I4c0I4c0I4c0', record, 2)
   page.bytes = page.bytes + #record
   page.checkpoints[#page.checkpoints + 1] = {
     ns, checkpoint_id, record,
-    add_values(keys.values, ns, references),
-    writes_of(keys.pending, keys.writes, ns .. '\0' .. checkpoint_id),
+    add_values(ns, references),
+    writes_of(ns .. '\0' .. checkpoint_id),
   }
 end

@@ -1,0 +1,21 @@
+-- Gives all keys of the thread one time to live after a write: `ttl` milliseconds from now; with 0
+-- the one that the thread has. A pinned thread has none. O(keys of a thread).
+local function renew(thread_id, ttl)
+  local expires_at = redis.call('ZSCORE', key.expiry, thread_id)
+  if expires_at == 'inf' or ttl == 0 and not expires_at then return end
+  if ttl > 0 then
+    expires_at = now() + ttl
+    redis.call('ZADD', key.expiry, digits(expires_at), thread_id)
+  elseif tonumber(expires_at) <= now() then
+    -- It expired, and this write begins it anew.
+    redis.call('ZREM', key.expiry, thread_id)
+    expires_at = nil
+  end
+  for position = SHARD_KEYS + 1, THREAD_KEYS - 1 do
+    if expires_at then
+      redis.call('PEXPIREAT', KEYS[position], digits(tonumber(expires_at)))
+    else
+      redis.call('PERSIST', KEYS[position])
+    end
+  end
+end

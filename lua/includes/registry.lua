@@ -1,0 +1,39 @@
+-- The registries of a shard: its threads, the runs that made checkpoints of each, and when threads
+-- expire.
+
+-- Enters a thread, and marks the shard's layout. O(log threads).
+local function register(thread_id)
+  redis.call('ZADD', key.threads, 0, thread_id)
+  redis.call('SET', key.layout, LAYOUT)
+end
+
+-- Removes up to `most` entries of a thread's runs; true when none is left. O(most * log runs).
+local function forget_runs(thread_id, most)
+  local members = redis.call('ZRANGEBYLEX', key.runs_of, '[' .. thread_id .. '\0',
+    '(' .. thread_id .. '\1', 'LIMIT', 0, most)
+  for _, member in ipairs(members) do
+    redis.call('ZREM', key.runs, member:sub(#thread_id + 2) .. thread_id)
+    redis.call('ZREM', key.runs_of, member)
+  end
+  return #members < most
+end
+
+-- Removes a thread, and the shard's layout with its last thread. O(log threads).
+local function unregister(thread_id)
+  redis.call('ZREM', key.threads, thread_id)
+  redis.call('ZREM', key.expiry, thread_id)
+  if redis.call('EXISTS', key.threads, key.runs, key.expiry) == 0 then
+    redis.call('UNLINK', key.layout)
+  end
+end
+
+-- Removes what the registries still hold of threads that expired a second ago or more: of 3
+-- threads and 100 runs each at most, so that every writer does a little. O(log threads).
+local function sweep()
+  if redis.call('EXISTS', key.expiry) == 0 then return end
+  local expired = redis.call('ZRANGEBYSCORE', key.expiry, '-inf', digits(now() - 1000),
+    'LIMIT', 0, 3)
+  for _, thread_id in ipairs(expired) do
+    if forget_runs(thread_id, 100) then unregister(thread_id) end
+  end
+end
