@@ -8,7 +8,7 @@
 -- ARGV[5] flags        one a reference: 1 its value is among the fields below, ? it is stored
 --                      already, 0 it has none
 -- ARGV[6] deltas       channel NUL, for each whose value continues that of the parent
--- ARGV[7] ttl          int     milliseconds that the thread lives from now, 0 to leave that as it is
+-- ARGV[7] ttl          int     milliseconds that the thread lives from now, 0 to leave it as it is
 -- ARGV[8] keep_last    int     how many checkpoints of the namespace stay, 0 for all
 -- ARGV[9] cleared      int     how many value fields follow whose channel has no value any more
 -- ARGV[10..]           cleared fields, then field, value, field, value, ...
