@@ -8,6 +8,7 @@ import pytest
 
 from saver import AsyncRedisSaver, RedisSaver
 from tests.servers import Server
+from tests.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -52,3 +53,12 @@ async def asaver(server: Server) -> AsyncIterator[AsyncRedisSaver]:
     """An async saver."""
     async with AsyncRedisSaver.from_conn_string(server.url) as saver:
         yield saver
+
+
+@pytest.fixture
+def wire(server: Server) -> Iterator[Wire]:
+    """A wire to the server, which knows the scripts already; it counts what is sent."""
+    with RedisSaver.from_conn_string(server.url) as saver:
+        saver.setup()
+    with Wire(server.socket) as wire:
+        yield wire

@@ -9,35 +9,38 @@ from zlib import crc32
 from saver._scripts import scripts
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from redis import Redis
 
 START = b"saver:{%d}:" % (crc32(b"t") % 1024)
-KINDS = {
+SHARD_KINDS = {
     "layout": "string",
     "threads": "zset",
     "runs": "zset",
-    "index:t": "zset",
-    "timeline:t": "zset",
-    "checkpoints:t": "hash",
-    "values:t": "hash",
-    "writes:t": "hash",
-    "pending:t": "zset",
-    "runs:t": "hash",
+    "runs_of": "zset",
+    "expiry": "zset",
 }
-"""Every key of thread `t` and of its shard, without START, and its type."""
-
-NAMES = {
-    "put": "layout threads runs index:t timeline:t checkpoints:t values:t runs:t",
-    "put_writes": "layout threads writes:t pending:t",
-    "get_tuple": "layout threads index:t checkpoints:t values:t writes:t pending:t",
-    "list": "layout threads index:t timeline:t checkpoints:t values:t writes:t pending:t",
-    "threads": "layout threads",
-    "delete_thread": "layout threads runs runs:t index:t timeline:t checkpoints:t values:t "
-    "writes:t pending:t",
+THREAD_KINDS = {
+    "index": "zset",
+    "timeline": "zset",
+    "checkpoints": "hash",
+    "values": "hash",
+    "holders": "hash",
+    "writes": "hash",
+    "pending": "zset",
+    "runs": "zset",
+    "spans": "zset",
+    "calls": "zset",
+    "deleted": "zset",
 }
-"""The keys of each script, in order."""
+KINDS = SHARD_KINDS | {f"{kind}:t": kept_as for kind, kept_as in THREAD_KINDS.items()}
+"""Every key of thread `t` and of its shard, without START, in order, and its type."""
 
+SHARD_SCRIPTS = {"threads", "runs"}
 RUN = b"run00001"
+STAGED = "\0s"
+"""Id of a copy under way beside `t`."""
 
 
 def key(name: str) -> bytes:
@@ -47,7 +50,15 @@ def key(name: str) -> bytes:
 
 def keys_of(script: str) -> list[bytes]:
     """The keys that a script takes."""
-    return [key(name) for name in NAMES[script].split()]
+    if script in SHARD_SCRIPTS:
+        return [key(name) for name in SHARD_KINDS]
+    staged = staged_keys()[len(SHARD_KINDS) :] if script == "publish" else []
+    return [key(name) for name in KINDS] + staged
+
+
+def staged_keys() -> list[bytes]:
+    """The keys of the copy under way, after those of the shard."""
+    return [key(name) for name in SHARD_KINDS] + [key(f"{kind}:{STAGED}") for kind in THREAD_KINDS]
 
 
 def section(data: bytes) -> bytes:
@@ -56,11 +67,15 @@ def section(data: bytes) -> bytes:
 
 
 def record(
-    *references: bytes, run: bytes = b"", digests: bytes = b"", parent: bytes = b""
+    *references: bytes,
+    run: bytes = b"",
+    digests: bytes = b"",
+    parent: bytes = b"",
+    origin: bytes = b"",
 ) -> bytes:
     """A checkpoint record; a reference is `channel NUL version`."""
     joined = b"".join(reference + b"\0" for reference in references)
-    parts = (run, digests, joined, parent, b"json", b"{}", b"json", b'{"a":1}')
+    parts = (run, digests, joined, parent, origin, b"json", b"{}", b"json", b'{"a":1}')
     return b"P" + b"".join(map(section, parts))
 
 
@@ -69,20 +84,59 @@ def write(index: int, body: bytes) -> bytes:
     return struct.pack(">iI", index, len(body)) + body
 
 
-def run(redis: Redis, script: str, *args: bytes | int, keys: list[bytes] | None = None) -> Any:
+def run(redis: Redis, script: str, *args: bytes | int, keys: Iterable[bytes] | None = None) -> Any:
     """Runs a script over its keys, or over others."""
-    keys = keys_of(script) if keys is None else keys
-    return redis.execute_command("EVAL", scripts()[script].source, len(keys), *keys, *args)
+    names = keys_of(script) if keys is None else [*keys]
+    return redis.execute_command("EVAL", scripts()[script].source, len(names), *names, *args)
+
+
+def put_args(
+    checkpoint_id: bytes,
+    made: bytes,
+    flags: bytes = b"",
+    *fields: bytes,
+    thread_id: bytes = b"t",
+    ns: bytes = b"",
+    deltas: bytes = b"",
+    ttl: int = 0,
+    keep_last: int = 0,
+    cleared: int = 0,
+) -> tuple[bytes | int, ...]:
+    """Arguments of put.lua."""
+    return thread_id, ns, checkpoint_id, made, flags, deltas, ttl, keep_last, cleared, *fields
+
+
+def put(redis: Redis, *args: bytes, keys: Iterable[bytes] | None = None, **options: Any) -> Any:
+    """Runs put.lua with `put_args`."""
+    return run(redis, "put", *put_args(*args, **options), keys=keys)
+
+
+def put_writes(redis: Redis, member: bytes, task: bytes, made: bytes, ttl: int = 0) -> Any:
+    """Runs put_writes.lua."""
+    return run(redis, "put_writes", b"t", member, task, made, ttl)
 
 
 def fill(redis: Redis) -> None:
     """Two checkpoints of thread `t`, the newer one with writes of two tasks."""
-    first = record(b"a\0s1", run=RUN)
-    run(redis, "put", b"t", b"", b"1", first, b"1", 0, b"\0a\0s1", b"Pjson\x001")
+    put(redis, b"1", record(b"a\0s1", run=RUN), b"1", b"\0a\0s1", b"Pjson\x001")
     second = record(b"a\0s1", b"b\0s2", run=RUN, digests=b"K" * 8 + b"V" * 8, parent=b"1")
-    run(redis, "put", b"t", b"", b"2", second, b"?1", 0, b"\0b\0s2", b"Pjson\x002")
+    put(redis, b"2", second, b"?1", b"\0b\0s2", b"Pjson\x002")
     for task in (b"x", b"y"):
-        run(redis, "put_writes", b"t", b"\x002\0" + task, write(0, b"Pp\0a\0json\x003"))
+        put_writes(redis, b"\x002", task, write(0, b"Pp\0a\0json\x003"))
+
+
+def fill_every_kind(redis: Redis) -> None:
+    """`fill`, and what it takes for every key in KINDS to be there.
+
+    Besides: checkpoint 3 continues delta channel `d` from 2; 4 is of a subgraph call that started
+    from 1; 5 and 6 are of a namespace of which the older one was trimmed; the thread expires.
+    """
+    fill(redis)
+    put(redis, b"3", record(b"a\0s1", b"d\0s1", parent=b"2"), b"?0", deltas=b"d\0")
+    put(redis, b"4", record(run=RUN, origin=b"1"), ns=b"n:task")
+    for name in (b"5", b"6"):
+        put(redis, name, record(), ns=b"sub", keep_last=1)
+    run(redis, "expire", b"t", 3_600_000)
 
 
 def contents(redis: Redis) -> dict[str, Any]:
@@ -99,5 +153,6 @@ def contents(redis: Redis) -> dict[str, Any]:
 
 
 def snapshot(redis: Redis) -> dict[bytes, tuple[bytes, int]]:
-    """Every key of the server byte for byte, with its time to live."""
-    return {name: (redis.dump(name), redis.pttl(name)) for name in redis.keys("*")}
+    """Every key of the server byte for byte, with when it expires."""
+    expiry = {name: redis.execute_command("PEXPIRETIME", name) for name in redis.keys("*")}
+    return {name: (redis.dump(name), when) for name, when in expiry.items()}

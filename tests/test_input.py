@@ -28,13 +28,6 @@ BAD_IDS: list[tuple[Any, type[Exception], str]] = [
 
 
 @pytest.fixture
-def wire(server: Server) -> Iterator[Wire]:
-    """A wire that counts what is sent."""
-    with Wire(server.socket) as wire:
-        yield wire
-
-
-@pytest.fixture
 def saver(wire: Wire) -> Iterator[RedisSaver]:
     """A saver behind the wire; at the end, fails when it sent anything."""
     with RedisSaver.from_conn_string(wire.url) as saver:

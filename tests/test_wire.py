@@ -8,21 +8,12 @@ import pytest
 
 from saver import AsyncRedisSaver, RedisSaver
 from tests.samples import checkpoint, config, ids, put
-from tests.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.servers import Server
-
-
-@pytest.fixture
-def wire(server: Server) -> Iterator[Wire]:
-    """A wire to the server, which knows the scripts already."""
-    with RedisSaver.from_conn_string(server.url) as saver:
-        saver.setup()
-    with Wire(server.socket) as wire:
-        yield wire
+    from tests.wire import Wire
 
 
 @pytest.fixture
