@@ -105,7 +105,11 @@ class _Replay:
         return self.writes, ours, lambda: execute(*raw.store(parts))
 
     def _wire(self, raw: RawHash, call: Put) -> Pair:
-        arguments = (call.config, call.checkpoint, call.metadata, call.new_versions)
+        values = call.checkpoint["channel_values"]
+        # The thread has only these puts, so they may rely on no earlier value.
+        new_values = {name: values[name] for name in call.new_versions if name in values}
+        checkpoint: Any = {**call.checkpoint, "channel_values": new_values}
+        arguments = (call.config, checkpoint, call.metadata, call.new_versions)
         request = next(plans.put(self.saver._keys, self.saver.serde, *arguments))  # noqa: SLF001
         command, execute = raw.store(raw.parts_of_put(call)), self.client.execute_command
         return self.wire, lambda: self._send(request), lambda: execute(*command)

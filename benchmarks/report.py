@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from benchmarks.scripts import LENGTHS
+from benchmarks.scripts import LENGTHS, LOGGED
+
+LONGEST = 10_000
+"""Microseconds that no call of a script may take."""
 
 if TYPE_CHECKING:
     from benchmarks.measure import Comparison
-    from benchmarks.scripts import ServerTime
+    from benchmarks.scripts import ServerTime, Times
 
 
 def comparison_table(comparisons: list[Comparison]) -> Table:
@@ -43,15 +46,21 @@ def _asked(comparison: Comparison) -> str:
 
 def server_time_table(times: list[ServerTime]) -> Table:
     """Microseconds of scripts."""
-    title = "Microseconds in a script, by checkpoints in the thread"
-    table = Table(title=title, box=SIMPLE_HEAD)
-    table.add_column("call")
+    title = f"Microseconds a script call, by checkpoints in the thread; the slowest from {LOGGED}"
+    table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("operation", no_wrap=True)
     for length in LENGTHS:
-        table.add_column(f"{length:,}", justify="right")
+        table.add_column(f"{length:,}", justify="right", no_wrap=True)
+        table.add_column("slowest", justify="right", no_wrap=True)
+    table.add_column("calls", justify="right", no_wrap=True)
     for it in times:
-        cells = [
-            f"{time:,.0f}" + (f" x {calls:.0f}" if calls > 1 else "")
-            for time, calls in zip(it.microseconds, it.calls, strict=True)
-        ]
-        table.add_row(it.name, *cells)
+        cells = [cell for each in it.by_length for cell in _server_time(each)]
+        table.add_row(it.name, *cells, f"{it.by_length[-1].calls:,.0f}")
     return table
+
+
+def _server_time(times: Times) -> tuple[str, str]:
+    if times.slowest is None:
+        return f"{times.mean:,.0f}", ""
+    color = "red" if times.slowest > LONGEST else "default"
+    return f"{times.mean:,.0f}", f"[{color}]{times.slowest:,.0f}[/]"

@@ -18,7 +18,7 @@
 -- @include record
 -- @include drop
 
-local WORK = 2000
+local WORK = 500
 
 local thread_id, run, high = ARGV[1], ARGV[2], ARGV[3]
 
@@ -51,9 +51,9 @@ repeat
     if work <= 0 then break end
   end
 until #members == 0 or work <= 0
+-- The registry may name a thread that has no checkpoint of the run any more.
+if #members == 0 then leave_run(thread_id, run, '') end
 after_drops(thread_id)
 if #members > 0 then return high end
--- The registry may name a thread that has no checkpoint of the run any more.
-leave_run(thread_id, run, '')
 sweep()
 return false

@@ -21,7 +21,7 @@
 -- @include drop
 -- @include trim
 
-local WORK = 2000
+local WORK = 500
 
 local thread_id, keep_last, from = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 

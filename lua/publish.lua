@@ -1,19 +1,23 @@
 #!lua
--- Ends a copy: what was staged under a name of its own becomes the thread, in one step.
+-- Ends a copy: what was staged under a name of its own becomes the thread, in one step. Before that
+-- its runs go into the registries, a batch a call.
 --
 -- KEYS          of the thread, see includes/keys.lua; then the staged thread's own, in that order
 -- ARGV[1] thread_id
 -- ARGV[2] staged_id    under which it was staged
 -- ARGV[3] ttl          int     milliseconds that the thread lives from now, 0 for ever
--- Reply: 'OK'; 'TAKEN' when the thread has checkpoints or writes; 'GONE' when nothing is staged.
+-- Reply: 'MORE' to be sent again; 'OK'; 'TAKEN' when the thread has checkpoints or writes; 'GONE'
+--        when nothing is staged.
 -- Errors: SAVERARGS, SAVERLAYOUT, WRONGTYPE.
--- Cost: O(runs of the thread * log runs).
+-- Cost: O(BATCH * log runs + keys of a thread).
 
 -- @include keys
 -- @include guard
 -- @include clock
 -- @include registry
 -- @include expiry
+
+local BATCH = 250
 
 local call = redis.call
 local thread_id, staged_id, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3])
@@ -27,6 +31,15 @@ for position = THREAD_KEYS + 1, #KEYS do staged = staged + call('EXISTS', KEYS[p
 if staged == 0 then return redis.status_reply('GONE') end
 if call('EXISTS', key.index, key.pending) > 0 then return redis.status_reply('TAKEN') end
 
+local members = call('ZRANGEBYLEX', key.runs_of, '[' .. staged_id .. '\0', '(' .. staged_id .. '\1',
+  'LIMIT', 0, BATCH)
+for _, member in ipairs(members) do
+  local run = member:sub(#staged_id + 2)
+  call('ZADD', key.runs, 0, run .. thread_id)
+  call('ZADD', key.runs_of, 0, thread_id .. '\0' .. run)
+end
+if not forget_runs(staged_id, BATCH) then return redis.status_reply('MORE') end
+
 for position = SHARD_KEYS + 1, THREAD_KEYS do
   local from = KEYS[position + THREAD_KEYS - SHARD_KEYS]
   call('UNLINK', KEYS[position])
@@ -35,15 +48,8 @@ for position = SHARD_KEYS + 1, THREAD_KEYS do
     call('PERSIST', KEYS[position])
   end
 end
-local members = call('ZRANGEBYLEX', key.runs_of, '[' .. staged_id .. '\0', '(' .. staged_id .. '\1')
-for _, member in ipairs(members) do
-  local run = member:sub(#staged_id + 2)
-  call('ZADD', key.runs, 0, run .. thread_id)
-  call('ZADD', key.runs_of, 0, thread_id .. '\0' .. run)
-end
-forget_runs(staged_id, #members + 1)
 call('ZREM', key.expiry, thread_id)
 register(thread_id)
-unregister(staged_id)
+unregister(staged_id, 1)
 renew(thread_id, ttl)
 return redis.status_reply('OK')

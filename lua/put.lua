@@ -27,7 +27,7 @@
 -- @include drop
 -- @include trim
 
-local TRIMMED = 200
+local TRIMMED = 50
 
 local call = redis.call
 local thread_id, ns, checkpoint_id, record, flags = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]

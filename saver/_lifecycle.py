@@ -77,7 +77,8 @@ def copy_thread(keys: Keys, source: str, target: str, retention: Retention) -> P
         keys.thread(target_id) + staged[len(SHARD_KINDS) :],
         (target_id, staged_id, retention.ttl),
     )
-    reply = yield end
+    while (reply := (yield end)) == b"MORE":
+        pass
     if reply == b"TAKEN":
         yield Call("delete_thread", staged, (staged_id,))
         raise _taken(target)

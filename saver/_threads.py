@@ -56,7 +56,7 @@ class ThreadOperations:
     def delete_for_runs(self, run_ids: Sequence[str]) -> None:
         """Deletes the checkpoints that runs made, in every thread, with their writes.
 
-        8 round trips, and 1 for each 100 threads and about 150 checkpoints. A checkpoint stays
+        8 round trips, and 1 for each 100 threads and about 50 checkpoints. A checkpoint stays
         when a delta channel of one that stays is rebuilt from it.
 
         Args:
@@ -83,7 +83,7 @@ class ThreadOperations:
         What the ones that stay need stays: values, writes, and the ancestors from which delta
         channels are rebuilt, with all checkpoints in between. The checkpoints of a subgraph call go
         with the root checkpoint that it started from. Safe while runs go on. 1 round trip for each
-        100 threads and about 150 deleted checkpoints.
+        100 threads and about 50 deleted checkpoints.
 
         Args:
             thread_ids (Sequence[str]): The threads; one that does not exist is no error.
