@@ -23,9 +23,6 @@ for _, name in ipairs({ 'threads', 'runs', 'runs_of', 'expiry' }) do
   redis.call('ZCARD', key[name])
 end
 
-redis.call('ZREM', key.threads, thread_id)
 redis.call('UNLINK', unpack(KEYS, SHARD_KEYS + 1))
 sweep()
-if not forget_runs(thread_id, BATCH) then return 1 end
-unregister(thread_id)
-return 0
+return unregister(thread_id, BATCH) and 0 or 1

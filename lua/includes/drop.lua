@@ -77,7 +77,7 @@ end
 local function after_drops(thread_id)
   if redis.call('EXISTS', key.index, key.pending) == 0 then
     redis.call('UNLINK', unpack(KEYS, SHARD_KEYS + 1))
-    unregister(thread_id)
+    unregister(thread_id, 100)
   elseif redis.call('EXISTS', key.deleted) == 1 then
     local expires_at = tonumber(redis.call('ZSCORE', key.expiry, thread_id)) or math.huge
     redis.call('ZREMRANGEBYSCORE', key.deleted, '-inf', digits(now() - REMEMBERED))

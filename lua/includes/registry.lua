@@ -18,13 +18,19 @@ local function forget_runs(thread_id, most)
   return #members < most
 end
 
--- Removes a thread, and the shard's layout with its last thread. O(log threads).
-local function unregister(thread_id)
+-- Removes a thread and `most` entries of its runs, and the shard's layout with its last thread; true
+-- when none is left. Else sweep() goes on, should nobody call again. O(most * log runs).
+local function unregister(thread_id, most)
   redis.call('ZREM', key.threads, thread_id)
+  if not forget_runs(thread_id, most) then
+    redis.call('ZADD', key.expiry, 0, thread_id)
+    return false
+  end
   redis.call('ZREM', key.expiry, thread_id)
   if redis.call('EXISTS', key.threads, key.runs, key.expiry) == 0 then
     redis.call('UNLINK', key.layout)
   end
+  return true
 end
 
 -- Removes what the registries still hold of threads that expired a second ago or more: of 3
@@ -33,7 +39,5 @@ local function sweep()
   if redis.call('EXISTS', key.expiry) == 0 then return end
   local expired = redis.call('ZRANGEBYSCORE', key.expiry, '-inf', digits(now() - 1000),
     'LIMIT', 0, 3)
-  for _, thread_id in ipairs(expired) do
-    if forget_runs(thread_id, 100) then unregister(thread_id) end
-  end
+  for _, thread_id in ipairs(expired) do unregister(thread_id, 100) end
 end
