@@ -95,6 +95,8 @@ def walk_threads(
                 for shard, start in after.items()
             )
             for shard, thread_ids in zip(list(after), found, strict=True):
+                if left == 0:
+                    return
                 left = yield from visit(thread_ids, left)
                 if len(thread_ids) < _THREADS_PAGE:
                     del after[shard]

@@ -18,8 +18,9 @@ local function forget_runs(thread_id, most)
   return #members < most
 end
 
--- Removes a thread and `most` entries of its runs, and the shard's layout with its last thread; true
--- when none is left. Else sweep() goes on, should nobody call again. O(most * log runs).
+-- Removes a thread and up to `most` entries of its runs, and the shard's layout with its last
+-- thread; true when no run is left. Else sweep() goes on, should nobody call again.
+-- O(most * log runs).
 local function unregister(thread_id, most)
   redis.call('ZREM', key.threads, thread_id)
   if not forget_runs(thread_id, most) then
