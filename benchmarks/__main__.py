@@ -8,8 +8,9 @@ import typer
 from rich.console import Console
 
 from benchmarks import operations, runs
+from benchmarks.deletion import delete_for_runs
 from benchmarks.environment import Environment
-from benchmarks.report import comparison_table, server_time_table
+from benchmarks.report import comparison_table, deletion_table, server_time_table
 from benchmarks.scripts import server_times
 from tests.servers import Server
 
@@ -29,7 +30,8 @@ COMPARISONS: dict[str, Callable[[Environment], list[Comparison]]] = {
     "agents-sync": runs.agents_sync,
 }
 SERVER_TIMES = "server-times"
-NAMES = (*COMPARISONS, SERVER_TIMES)
+DELETE_FOR_RUNS = "delete-for-runs"
+NAMES = (*COMPARISONS, SERVER_TIMES, DELETE_FOR_RUNS)
 
 
 def main(
@@ -37,7 +39,7 @@ def main(
     only: Annotated[
         list[str] | None, typer.Option(help=f"Measure this alone: {', '.join(NAMES)}.")
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="About 20 seconds.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="About 45 seconds.")] = False,
     unix: Annotated[bool, typer.Option("--unix", help="A unix socket, not loopback TCP.")] = False,
     server: Annotated[str, typer.Option(help="valkey, redis, or a server's path.")] = "valkey",
 ) -> None:
@@ -67,6 +69,9 @@ def main(
             with console.status(SERVER_TIMES):
                 times = server_times(environment)
             console.print(server_time_table(times))
+        if DELETE_FOR_RUNS in chosen:
+            others = (100, 10_000 if quick else 100_000)
+            console.print(deletion_table(delete_for_runs(environment, others), others))
 
 
 if __name__ == "__main__":

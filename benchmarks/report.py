@@ -13,6 +13,7 @@ LONGEST = 10_000
 """Microseconds that no call of a script may take."""
 
 if TYPE_CHECKING:
+    from benchmarks.deletion import Deletion
     from benchmarks.measure import Comparison
     from benchmarks.scripts import ServerTime, Times
 
@@ -64,3 +65,14 @@ def _server_time(times: Times) -> tuple[str, str]:
         return f"{times.mean:,.0f}", ""
     color = "red" if times.slowest > LONGEST else "default"
     return f"{times.mean:,.0f}", f"[{color}]{times.slowest:,.0f}[/]"
+
+
+def deletion_table(deletions: list[Deletion], others: tuple[int, ...]) -> Table:
+    """Milliseconds of delete_for_runs."""
+    table = Table(title="delete_for_runs of one run, milliseconds", box=SIMPLE_HEAD)
+    table.add_column("checkpoints deleted", justify="right")
+    for count in others:
+        table.add_column(f"beside {count:,} threads", justify="right")
+    for it in deletions:
+        table.add_row(f"{it.checkpoints:,}", *(f"{time:,.1f}" for time in it.by_threads))
+    return table
