@@ -12,7 +12,7 @@
 -- @include clock
 -- @include registry
 
-local BATCH = 500
+local BATCH = 250
 
 local thread_id = ARGV[1]
 
