@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from redis.exceptions import NoScriptError, ResponseError
 
+from saver._requests import InOrder
 from saver._transport import arun, astream
 from saver.errors import translated
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Sequence
     from types import GeneratorType
 
     from redis.asyncio import Redis
@@ -96,6 +97,8 @@ class AsyncTransport:
         self._enter(asyncio.get_running_loop())
         if isinstance(request, tuple):
             return await asyncio.gather(*map(self._submit, request))
+        if isinstance(request, InOrder):
+            return await self._send_in_order(request.calls)
         if self._quiet and not self._under_way and not self._waiting:
             return await self._send_alone(request)
         return await self._submit(request)
@@ -112,6 +115,19 @@ class AsyncTransport:
         else:
             self._quiet = not self._waiting and not self._under_way
             return reply
+
+    async def _send_in_order(self, requests: Sequence[Request]) -> list[Any]:
+        """Sends requests apart from the batches, of which one may overtake the other."""
+        replies = await self._execute(requests)
+        for position, reply in enumerate(replies):
+            if isinstance(reply, NoScriptError):
+                rest = [request.with_source() for request in requests[position:]]
+                replies[position:] = await self._execute(rest)
+                break
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise translated(reply)
+        return replies
 
     def _enter(self, loop: asyncio.AbstractEventLoop) -> None:
         if loop is not self._loop:  # what a loop that ended left behind will never be answered
@@ -137,7 +153,7 @@ class AsyncTransport:
         batch = self._next_batch()
         self._quiet = len(batch) <= 1
         if batch:
-            task = loop.create_task(self._execute(batch))
+            task = loop.create_task(self._execute([waiting.request for waiting in batch]))
             self._under_way.add(task)
             task.add_done_callback(partial(self._deliver, loop, batch))
         self._plan_flush(loop)
@@ -152,10 +168,10 @@ class AsyncTransport:
                 size += waiting.request.size
         return batch
 
-    async def _execute(self, batch: list[_Waiting]) -> list[Any]:
+    async def _execute(self, requests: Sequence[Request]) -> list[Any]:
         pipeline = self.client.pipeline(transaction=False)
-        for waiting in batch:
-            pipeline.execute_command(*waiting.request.command(), **waiting.request.options)
+        for request in requests:
+            pipeline.execute_command(*request.command(), **request.options)
         return await pipeline.execute(raise_on_error=False)
 
     def _deliver(

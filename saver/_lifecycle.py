@@ -13,7 +13,7 @@ from saver._ids import encode_id
 from saver._keys import SHARD_KINDS, SHARDS
 from saver._listing import checked_limit, walk_threads
 from saver._plans import put_call
-from saver._requests import Call, Page
+from saver._requests import Call, InOrder, Page
 from saver._retention import Retention, checked_count
 from saver.errors import DamagedRecordError, LostKeysError, SaverError, ThreadNotFoundError
 
@@ -60,18 +60,15 @@ def copy_thread(keys: Keys, source: str, target: str, retention: Retention) -> P
         raise _taken(target)
     staged_id = b"\0" + uuid4().hex.encode()
     staged = keys.staged(target_id, staged_id)
-    copied = 0
-    for order, replay in ((b"timeline", _put_again), (b"pending", _write_again)):
-        bound: bytes | None = b"-"
-        while bound is not None:
-            page = yield Call("export", keys.thread(source_id), (source_id, order, bound, _PAGE))
-            bound = page[2]
-            calls = tuple(replay(staged, staged_id, page))
-            copied += len(calls)
-            if calls:
-                yield calls
+    copied = yield from _stage(keys.thread(source_id), source_id, staged, staged_id)
     if not copied:
         return
+    there, found = yield (_describe(keys, source_id), Call("describe", staged, (staged_id,)))
+    if not there:  # it was deleted, or expired, perhaps before all of it was read
+        yield from _discard(staged, staged_id)
+        return
+    if not found or found[0] + found[4] != copied:
+        raise _incomplete(source)
     end = Call(
         "publish",
         keys.thread(target_id) + staged[len(SHARD_KINDS) :],
@@ -80,16 +77,42 @@ def copy_thread(keys: Keys, source: str, target: str, retention: Retention) -> P
     while (reply := (yield end)) == b"MORE":
         pass
     if reply == b"TAKEN":
-        yield Call("delete_thread", staged, (staged_id,))
+        yield from _discard(staged, staged_id)
         raise _taken(target)
+    # It is gone, too, when the reply to an earlier publish was lost.
     if reply == b"GONE" and not (yield _describe(keys, target_id)):
-        msg = f"the copy of {source!r} was lost before it was complete: repeat it"
-        raise SaverError(msg)
+        raise _incomplete(source)
+
+
+def _stage(
+    source: tuple[bytes, ...], source_id: bytes, staged: tuple[bytes, ...], staged_id: bytes
+) -> Plan[int]:
+    """Replays a thread into other keys, page by page; how many calls that took."""
+    copied = 0
+    for order, replay in ((b"timeline", _put_again), (b"pending", _write_again)):
+        bound: bytes | None = b"-"
+        while bound is not None:
+            page = yield Call("export", source, (source_id, order, bound, _PAGE))
+            bound = page[2]
+            calls = tuple(replay(staged, staged_id, page))
+            copied += len(calls)
+            if calls:
+                yield InOrder(calls)
+    return copied
+
+
+def _discard(staged: tuple[bytes, ...], staged_id: bytes) -> Plan[None]:
+    while (yield Call("delete_thread", staged, (staged_id,))):
+        pass
 
 
 def _taken(target: str) -> ValueError:
     msg = f"the target thread {target!r} has checkpoints already: delete it, or pass another id"
     return ValueError(msg)
+
+
+def _incomplete(source: str) -> SaverError:
+    return SaverError(f"the copy of {source!r} was lost before it was complete: repeat it")
 
 
 def _put_again(staged: tuple[bytes, ...], staged_id: bytes, page: Sequence[Any]) -> Iterator[Call]:

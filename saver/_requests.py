@@ -66,6 +66,16 @@ Request = Call | Command
 
 
 @dataclass(frozen=True)
+class InOrder:
+    """Calls for one round trip that the server runs one after the other, some perhaps twice.
+
+    Those of a tuple may overtake each other.
+    """
+
+    calls: Sequence[Call]
+
+
+@dataclass(frozen=True)
 class Page:
     """What a listing hands out between its calls."""
 

@@ -34,12 +34,13 @@ class ThreadOperations:
     def copy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
         """Copies every checkpoint and write of a thread, all at once for readers of the target.
 
-        2 round trips a page of up to 50 checkpoints, and 4. Each checkpoint is copied whole; what
+        2 round trips a page of up to 50 checkpoints, and 5. Each checkpoint is copied whole; what
         is written to the source meanwhile may or may not be in the copy. The copy lives as long as
         a new thread of this saver does.
 
         Args:
-            source_thread_id (str): The thread to copy; one that does not exist is no error.
+            source_thread_id (str): The thread to copy; one that does not exist, or no longer when
+                the end is reached, is no error: nothing is copied.
             target_thread_id (str): The copy's id.
 
         Raises:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from redis.exceptions import NoScriptError, ResponseError
 
-from saver._requests import Page
+from saver._requests import InOrder, Page
 from saver.errors import translated
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
     from redis import Redis
 
@@ -106,6 +106,8 @@ class SyncTransport:
     def _send(self, request: Any) -> Any:
         if isinstance(request, tuple):
             return self._send_all(request)
+        if isinstance(request, InOrder):
+            return self._send_all(request.calls)
         try:
             return self._execute(request)
         except NoScriptError:
@@ -117,7 +119,7 @@ class SyncTransport:
         except ResponseError as error:
             raise translated(error)  # noqa: B904 - it carries its cause
 
-    def _send_all(self, requests: tuple[Request, ...]) -> list[Any]:
+    def _send_all(self, requests: Sequence[Request]) -> list[Any]:
         pipeline = self.client.pipeline(transaction=False)
         for request in requests:
             pipeline.execute_command(*request.command(), **request.options)
