@@ -33,7 +33,6 @@ local call = redis.call
 local thread_id, ns, checkpoint_id, record, flags = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local deltas, ttl, keep_last = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
 local cleared = tonumber(ARGV[9])
-local member, entry = ns .. '\0' .. checkpoint_id, checkpoint_id .. '\0' .. ns
 
 -- The value fields that a checkpoint holds as {field = flag}, and how many references it has.
 local function held_by(references, held_flags)
@@ -77,6 +76,7 @@ end
 local refused = refusal(THREAD_KEYS, 9)
 if refused then return refused end
 
+local member, entry = ns .. '\0' .. checkpoint_id, checkpoint_id .. '\0' .. ns
 local parts = parts_of(record)
 local held, references = held_by(parts.references, flags)
 local first_value = 10 + cleared
