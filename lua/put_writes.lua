@@ -55,7 +55,9 @@ if not (add(call('HGET', key.writes, field) or '') and add(record)) then
 end
 
 -- The keys that nothing above has read, see guard.
-for _, name in ipairs({ 'threads', 'runs', 'runs_of', 'expiry' }) do call('ZCARD', key[name]) end
+for _, name in ipairs({ 'threads', 'runs', 'runs_of', 'expiry', 'pending' }) do
+  call('ZCARD', key[name])
+end
 
 sweep()
 call('ZADD', key.pending, 0, field)
