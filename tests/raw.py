@@ -6,6 +6,9 @@ import struct
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
+import pytest
+from redis.exceptions import ResponseError
+
 from saver._scripts import scripts
 
 if TYPE_CHECKING:
@@ -106,6 +109,33 @@ def put_args(
     return thread_id, ns, checkpoint_id, made, flags, deltas, ttl, keep_last, cleared, *fields
 
 
+GOOD: dict[str, tuple[bytes | int, ...]] = {
+    "put": put_args(
+        b"7",
+        record(b"c\0s1", b"d\0s2", run=RUN, parent=b"3", origin=b"1"),
+        b"10",
+        b"\0c\0s1",
+        b"Pjson\x001",
+        deltas=b"d\0",
+    ),
+    "put_writes": (b"t", b"\x002", b"z", write(0, b"Pp\0a\0json\x003"), 0),
+    "get_tuple": (b"t", b"", b""),
+    "get_tuple_renewing": (b"t", b"", b"", 5000),
+    "list": (b"t", b"index", b"(\1", b"[\0", 5),
+    "threads": (b"-", 5),
+    "runs": (5, b"[" + RUN),
+    "describe": (b"t",),
+    "expire": (b"t", 5000),
+    "export": (b"t", b"timeline", b"-", 50),
+    "delta_history": (b"t", b"", b"", b"", b"a"),
+    "prune": (b"t", 1, b"-"),
+    "delete_run": (b"t", RUN, b"[" + RUN + b"\xff"),
+    "delete_thread": (b"t",),
+    "publish": (b"t", STAGED.encode(), 0),
+}
+"""A call of each script that is right."""
+
+
 def put(redis: Redis, *args: bytes, keys: Iterable[bytes] | None = None, **options: Any) -> Any:
     """Runs put.lua with `put_args`."""
     return run(redis, "put", *put_args(*args, **options), keys=keys)
@@ -156,3 +186,11 @@ def snapshot(redis: Redis) -> dict[bytes, tuple[bytes, int]]:
     """Every key of the server byte for byte, with when it expires."""
     expiry = {name: redis.execute_command("PEXPIRETIME", name) for name in redis.keys("*")}
     return {name: (redis.dump(name), when) for name, when in expiry.items()}
+
+
+def refuse(redis: Redis, script: str, args: tuple[Any, ...], error: str, **options: Any) -> None:
+    """Asserts that the call is an error that reads so, and changes nothing."""
+    before = snapshot(redis)
+    with pytest.raises(ResponseError, match=error):
+        run(redis, script, *args, **options)
+    assert snapshot(redis) == before

@@ -69,7 +69,7 @@ CALLS: dict[str, list[tuple[bytes | int, ...]]] = {
     "delta_history": [
         (b"t", b"", b"", b"", b"d"),
         (b"t", b"", b"3", b"", b"d", b"a"),
-        (b"t", b"", b"2", b"3", b"a"),
+        (b"t", b"", b"2", b"", b"a"),
         (b"t", b"n", b"", b"", b"a"),
     ],
     "prune": [(b"t", 2, b"-"), (b"t", 1, b"[\0"), (b"t", 1, b"-")],
