@@ -44,7 +44,8 @@ local function links_of(record)
   return references, parent
 end
 
--- The reference of a channel, or nil. By plain finds, as `each` would cost more than the rest.
+-- The reference of a channel and its position, or nil. By plain finds: `each` would cost more than
+-- the rest.
 local function reference_of(references, channel)
   local pattern = channel .. '\0'
   local from = references:find(pattern, 1, true)
@@ -52,17 +53,18 @@ local function reference_of(references, channel)
     -- A name begins after an even number of NULs, a version after an odd one.
     local _, before = references:sub(1, from - 1):gsub('%z', '')
     if before % 2 == 0 and (from == 1 or references:byte(from - 1) == 0) then
-      return references:sub(from, references:find('\0', from + #pattern, true) - 1)
+      return references:sub(from, references:find('\0', from + #pattern, true) - 1), before / 2 + 1
     end
     from = references:find(pattern, from + 1, true)
   end
 end
 
--- Reads the values that an ancestor has for channels that remain.
-local function find_values(references, position, found)
+-- Reads the values that an ancestor has for channels that remain; false when one is lost.
+local function find_values(record, references, position, found)
   for channel in pairs(remaining) do
-    local reference = reference_of(references, channel)
+    local reference, nth = reference_of(references, channel)
     local value = reference and call('HGET', key.values, ns .. '\0' .. reference)
+    if reference and not value and is_held(record, nth) then return false end
     if value and value ~= '' then
       remaining[channel] = nil
       left = left - 1
@@ -70,6 +72,7 @@ local function find_values(references, position, found)
       for _, part in ipairs({ channel, value, position }) do found[#found + 1] = part end
     end
   end
+  return true
 end
 
 -- Whether one of the channels that remain continues, by what the first checkpoint says, beyond what
@@ -84,13 +87,18 @@ end
 local refused = refusal(THREAD_KEYS, 5)
 if refused then return refused end
 
+if writes_lost() then return LOST end
 if checkpoint_id == '' then
   local latest = call('ZREVRANGEBYLEX', key.index, '(' .. ns .. '\1', '[' .. ns .. '\0',
     'LIMIT', 0, 1)[1]
   checkpoint_id = latest and latest:sub(#ns + 2) or ''
 end
 local record = record_of(checkpoint_id)
-if not record then return loss(key.index, thread_id) or { {}, {}, false, since } end
+if not record then
+  -- Once begun, the end of a history is not missed for nothing: it was removed meanwhile.
+  if since ~= '' or call('ZSCORE', key.index, ns .. '\0' .. checkpoint_id) then return LOST end
+  return loss(key.index, thread_id) or { {}, {}, false, since }
+end
 if since == '' then since = checkpoint_id end
 
 local ancestors, found = {}, {}
@@ -102,12 +110,12 @@ while left > 0 and parent ~= '' do
   checkpoint_id, record = parent, record_of(parent)
   if not record then
     local first = record_of(since)
-    if first and is_cut(parts_of(first)) then return LOST end
+    if not first or is_cut(parts_of(first)) then return LOST end
     break
   end
   local references
   references, parent = links_of(record)
   ancestors[#ancestors + 1] = writes_of(ns .. '\0' .. checkpoint_id)
-  find_values(references, #ancestors, found)
+  if not find_values(record, references, #ancestors, found) then return LOST end
 end
 return { ancestors, found, false, since }

@@ -10,6 +10,13 @@ local function parts_of(record)
   }
 end
 
+-- Whether the checkpoint of a record holds the value of its nth reference. O(1).
+local function is_held(record, nth)
+  local position = 2
+  for _ = 1, 9 do position = position + 4 + struct.unpack('>I4', record, position) end
+  return record:sub(position + nth - 1, position + nth - 1) == '1'
+end
+
 -- Whether id `left` comes before `right` by bytes, as in a sorted set. Lua's `<` would follow the
 -- server's locale.
 local function precedes(left, right)
