@@ -16,7 +16,9 @@
 
 local thread_id, ttl = ARGV[1], ARGV[2]
 
-local refused = refusal(THREAD_KEYS, 2)
+local for_ever = ttl == 'pin' or ttl == 'unpin'
+
+local refused = refusal(THREAD_KEYS, 2, not for_ever and 2 or nil)
 if refused then return refused end
 for _, name in ipairs({ 'threads', 'runs', 'runs_of', 'expiry' }) do
   redis.call('ZCARD', key[name])
@@ -27,7 +29,7 @@ if redis.call('EXISTS', key.index, key.pending) == 0 then return 0 end
 redis.call('ZREM', key.expiry, thread_id)
 if ttl == 'pin' then
   redis.call('ZADD', key.expiry, 'inf', thread_id)
-elseif ttl ~= 'unpin' then
+elseif not for_ever then
   renew(thread_id, tonumber(ttl))
   return 1
 end

@@ -19,7 +19,7 @@
 -- @include lost
 -- @include latest
 
-local refused = refusal(THREAD_KEYS, 4)
+local refused = refusal(THREAD_KEYS, 4, 4)
 if refused then return refused end
 
 local found = find_checkpoint(ARGV[1], ARGV[2], ARGV[3])

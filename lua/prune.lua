@@ -25,7 +25,7 @@ local WORK = 500
 
 local thread_id, keep_last, from = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 
-local refused = refusal(THREAD_KEYS, 3)
+local refused = refusal(THREAD_KEYS, 3, 2)
 if refused then return refused end
 check_drop_keys()
 

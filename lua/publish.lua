@@ -22,7 +22,7 @@ local BATCH = 250
 local call = redis.call
 local thread_id, staged_id, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3])
 
-local refused = refusal(2 * THREAD_KEYS - SHARD_KEYS, 3)
+local refused = refusal(2 * THREAD_KEYS - SHARD_KEYS, 3, 3)
 if refused then return refused end
 for _, name in ipairs({ 'threads', 'runs', 'runs_of', 'expiry' }) do call('ZCARD', key[name]) end
 

@@ -34,7 +34,7 @@ local thread_id, ns, checkpoint_id, record, flags = ARGV[1], ARGV[2], ARGV[3], A
 local deltas, ttl, keep_last = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
 local cleared = tonumber(ARGV[9])
 
--- The value fields that a checkpoint holds as {field = flag}, and how many references it has.
+-- {field = flag} of the values that a checkpoint holds, and how many references it has.
 local function held_by(references, held_flags)
   local held, position = {}, 0
   for reference in each(references) do
@@ -76,12 +76,12 @@ end
 local refused = refusal(THREAD_KEYS, 9)
 if refused then return refused end
 
-local member, entry = ns .. '\0' .. checkpoint_id, checkpoint_id .. '\0' .. ns
-local parts = parts_of(record)
-local held, references = held_by(parts.references, flags)
+local run, _, references, parent, origin =
+  struct.unpack('>I4c0I4c0I4c0I4c0I4c0', record, 2)
+local held, number_of_references = held_by(references, flags)
 local first_value = 10 + cleared
 local pairs_left = (#ARGV + 1 - first_value) / 2
-if #flags ~= references or flags:find('[^01?]') or cleared < 0 or pairs_left < 0
+if #flags ~= number_of_references or flags:find('[^01?]') or cleared < 0 or pairs_left < 0
     or pairs_left % 1 ~= 0 then
   return redis.error_reply('SAVERARGS flags or fields do not fit together')
 end
@@ -89,59 +89,66 @@ end
 local replaced = call('HGET', key.checkpoints, member)
 local before = replaced and parts_of(replaced)
 local held_before = before and held_by(before.references, before.flags) or {}
-local shared = {}
 for field, flag in pairs(held) do
-  local exists = call('HEXISTS', key.values, field) == 1
-  if flag == '?' and not exists then return redis.status_reply('INCOMPLETE') end
-  if exists and not held_before[field] then shared[#shared + 1] = field end
+  if flag == '?' and call('HEXISTS', key.values, field) == 0 then
+    return redis.status_reply('INCOMPLETE')
+  end
 end
-local lows = lows_of(parts.parent)
+local lows = lows_of(parent)
 local low = lowest(lows)
-local was_deleted = call('ZSCORE', key.deleted, member)
-if before or keep_last > 0 then
+local registered = call('ZSCORE', key.threads, thread_id)
+local run_registered = run == '' or call('ZSCORE', key.runs, run .. thread_id)
+-- Most threads have neither.
+local has_extras = call('EXISTS', key.expiry, key.deleted) > 0
+local was_deleted = has_extras and call('ZSCORE', key.deleted, member)
+if before or keep_last > 0 or has_extras or ttl > 0 then
   check_drop_keys()
 else
-  -- The keys that nothing above has read, see guard.
-  for _, name in ipairs({
-    'threads', 'runs', 'runs_of', 'expiry', 'index', 'timeline', 'thread_runs',
-  }) do
-    call('ZCARD', key[name])
-  end
+  -- The keys that nothing above has read and that are written below, see guard.
+  for _, name in ipairs({ 'index', 'timeline', 'thread_runs' }) do call('ZCARD', key[name]) end
   call('HLEN', key.holders)
+  if not run_registered then call('ZCARD', key.runs_of) end
   if low then call('ZCARD', key.spans) end
-  if parts.origin ~= '' then call('ZCARD', key.calls) end
+  if origin ~= '' then call('ZCARD', key.calls) end
 end
 
-sweep()
-local registered = call('ZSCORE', key.threads, thread_id)
-in_chunks('HSET', key.values, ARGV, first_value, #ARGV)
+if has_extras then
+  sweep()
+  registered = call('ZSCORE', key.threads, thread_id)
+end
+for position = first_value, #ARGV, 2 do
+  local field = ARGV[position]
+  local is_new = call('HSET', key.values, field, ARGV[position + 1]) == 1
+  -- One that is there is held by another checkpoint, as an earlier one (?) is.
+  if held[field] and not is_new then held[field] = '?' end
+end
 for position = 10, first_value - 1 do
   if call('HEXISTS', key.values, ARGV[position]) == 1 then
     call('HSET', key.values, ARGV[position], '')
   end
 end
-for _, field in ipairs(shared) do call('HINCRBY', key.holders, field, 1) end
+for field, flag in pairs(held) do
+  if flag == '?' and not held_before[field] then call('HINCRBY', key.holders, field, 1) end
+end
 call('HSET', key.checkpoints, member, record .. flags:gsub('%?', '1') .. lows)
 call('ZADD', key.index, 0, member)
 call('ZADD', key.timeline, 0, entry)
 if before then
-  for field, flag in pairs(held_before) do
-    if flag == '1' and not held[field] then release(field) end
+  for field in pairs(held_before) do
+    if not held[field] then release(field) end
   end
-  if before.run ~= parts.run then leave_run(thread_id, before.run, entry) end
+  if before.run ~= run then leave_run(thread_id, before.run, entry) end
   leave_orders(ns, checkpoint_id, before)
 end
-if parts.run ~= '' then
-  call('ZADD', key.thread_runs, 0, parts.run .. entry)
-  if not call('ZSCORE', key.runs, parts.run .. thread_id) then
-    call('ZADD', key.runs, 0, parts.run .. thread_id)
-    call('ZADD', key.runs_of, 0, thread_id .. '\0' .. parts.run)
-  end
+if run ~= '' then call('ZADD', key.thread_runs, 0, run .. entry) end
+if not run_registered then
+  call('ZADD', key.runs, 0, run .. thread_id)
+  call('ZADD', key.runs_of, 0, thread_id .. '\0' .. run)
 end
 if low then call('ZADD', key.spans, 0, ns .. '\0' .. low .. '\0' .. checkpoint_id) end
-if parts.origin ~= '' then
-  local gone = call('ZSCORE', key.deleted, '\0' .. parts.origin)
-  call('ZADD', key.calls, 0, (gone and '' or parts.origin) .. '\0' .. member)
+if origin ~= '' then
+  local is_gone = has_extras and call('ZSCORE', key.deleted, '\0' .. origin)
+  call('ZADD', key.calls, 0, (is_gone and '' or origin) .. '\0' .. member)
 end
 if was_deleted then call('ZREM', key.deleted, member) end
 if not registered then register(thread_id) end
@@ -149,5 +156,5 @@ if keep_last > 0 then
   trim(thread_id, ns, keep_last, TRIMMED)
   after_drops(thread_id)
 end
-renew(thread_id, ttl)
+if has_extras or ttl > 0 then renew(thread_id, ttl) end
 return redis.status_reply('OK')

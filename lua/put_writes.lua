@@ -45,7 +45,7 @@ local function add(packed)
   return true
 end
 
-local refused = refusal(THREAD_KEYS, 5)
+local refused = refusal(THREAD_KEYS, 5, 5)
 if refused then return refused end
 
 if call('ZSCORE', key.deleted, member) then return redis.status_reply('IGNORED') end

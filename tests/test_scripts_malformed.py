@@ -40,6 +40,17 @@ LEAST = {
     "delete_thread": 1,
     "publish": 3,
 }
+NUMBERS = [
+    ("put", 6),
+    ("put", 7),
+    ("put", 8),
+    ("put_writes", 4),
+    ("get_tuple_renewing", 3),
+    ("expire", 1),
+    ("prune", 1),
+    ("publish", 2),
+]
+"""Where the scripts that write take numbers."""
 
 
 @pytest.mark.parametrize("script", GOOD)
@@ -101,7 +112,16 @@ def test_put_counts(redis: Redis, count: bytes, more: tuple[bytes, ...]) -> None
     """A count of cleared fields that is none, or that leaves a field without a value."""
     fill(redis)
     args = (*put_args(b"3", record())[:-1], count, *more)
-    refuse(redis, "put", args, "SAVERARGS|script:|Lua")
+    refuse(redis, "put", args, "^SAVERARGS ")
+
+
+@pytest.mark.parametrize(("script", "position"), NUMBERS)
+@pytest.mark.parametrize("number", [b"", b"x", b"-1", b"0.5", b"nan", b"inf", b"1e3", b"9" * 17])
+def test_numbers(redis: Redis, script: str, position: int, number: bytes) -> None:
+    """A time to live, a count: nothing is written before they are known to be numbers."""
+    fill_every_kind(redis)
+    args = (*GOOD[script][:position], number, *GOOD[script][position + 1 :])
+    refuse(redis, script, args, f"^SAVERARGS argument {position + 1} must be a whole number")
 
 
 @pytest.mark.parametrize("flags", [b"", b"1", b"?", b"111", b"???", b"1x"])
