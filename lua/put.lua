@@ -73,15 +73,16 @@ local function lows_of(parent)
   return table.concat(lows)
 end
 
-local refused = refusal(THREAD_KEYS, 9)
+local refused = refusal(THREAD_KEYS, 9, 7, 8, 9)
 if refused then return refused end
 
+local member, entry = ns .. '\0' .. checkpoint_id, checkpoint_id .. '\0' .. ns
 local run, _, references, parent, origin =
   struct.unpack('>I4c0I4c0I4c0I4c0I4c0', record, 2)
 local held, number_of_references = held_by(references, flags)
 local first_value = 10 + cleared
 local pairs_left = (#ARGV + 1 - first_value) / 2
-if #flags ~= number_of_references or flags:find('[^01?]') or cleared < 0 or pairs_left < 0
+if #flags ~= number_of_references or flags:find('[^01?]') or pairs_left < 0
     or pairs_left % 1 ~= 0 then
   return redis.error_reply('SAVERARGS flags or fields do not fit together')
 end
