@@ -116,6 +116,7 @@ end
 if has_extras then
   sweep()
   registered = call('ZSCORE', key.threads, thread_id)
+  run_registered = run == '' or call('ZSCORE', key.runs, run .. thread_id)
 end
 for position = first_value, #ARGV, 2 do
   local field = ARGV[position]

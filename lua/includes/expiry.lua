@@ -28,4 +28,8 @@ local function renew(thread_id, ttl)
       redis.call('PERSIST', KEYS[position])
     end
   end
+  -- Tombstones have a time of their own, but do not outlive the thread.
+  if expires_at then
+    redis.call('PEXPIREAT', key.deleted, digits(tonumber(expires_at)), 'LT')
+  end
 end
