@@ -112,7 +112,7 @@ def put_args(
 GOOD: dict[str, tuple[bytes | int, ...]] = {
     "put": put_args(
         b"7",
-        record(b"c\0s1", b"d\0s2", run=RUN, parent=b"3", origin=b"1"),
+        record(b"c\0s1", b"d\0s2", run=b"run00002", parent=b"3", origin=b"1"),
         b"10",
         b"\0c\0s1",
         b"Pjson\x001",

@@ -12,6 +12,7 @@ from tests.raw import (
     RUN,
     SHARD_KINDS,
     STAGED,
+    fill,
     fill_every_kind,
     key,
     put,
@@ -30,13 +31,9 @@ EVERY = " ".join(KINDS)
 READ = "layout index:t checkpoints:t values:t writes:t pending:t"
 LOOKED_AT = {
     "put": [
-        (GOOD["put"], EVERY.replace("writes:t pending:t ", "")),
-        (put_args(b"7", record(run=RUN), keep_last=1), EVERY),
+        (GOOD["put"], EVERY),
         (put_args(b"2", record()), EVERY),
-        (
-            put_args(b"7", record()),
-            f"{REGISTRIES} index:t timeline:t checkpoints:t holders:t runs:t deleted:t",
-        ),
+        (put_args(b"7", record(), keep_last=1), EVERY),
     ],
     "put_writes": [(GOOD["put_writes"], f"{REGISTRIES} writes:t pending:t deleted:t")],
     "get_tuple": [
@@ -71,6 +68,16 @@ CASES = [
     for number in range(len(calls))
     for name in KINDS
 ]
+PLAIN = [
+    (GOOD["put"], EVERY.replace("writes:t pending:t ", "")),
+    (
+        put_args(b"7", record()),
+        "layout threads expiry index:t timeline:t checkpoints:t holders:t runs:t deleted:t",
+    ),
+    (put_args(b"2", record()), EVERY),
+    (put_args(b"7", record(), ttl=5000), EVERY),
+]
+"""The same of puts to a thread that does not expire and had nothing removed."""
 
 
 def test_every_script_is_called() -> None:
@@ -84,7 +91,6 @@ def test_wrong_type(redis: Redis, script: str, number: int, name: str) -> None:
 
     There is a thread to sweep, which is a write, too.
     """
-    args, looked_at = LOOKED_AT[script][number]
     if script == "publish":
         made = record(run=RUN)
         put(redis, b"1", made, thread_id=STAGED.encode(), ttl=5000, keys=staged_keys())
@@ -92,6 +98,21 @@ def test_wrong_type(redis: Redis, script: str, number: int, name: str) -> None:
         fill_every_kind(redis)
     redis.zadd(key("threads"), {b"gone": 0})
     redis.zadd(key("expiry"), {b"gone": 1})
+    meet_a_list(redis, name, script, *LOOKED_AT[script][number])
+
+
+@pytest.mark.parametrize("number", range(len(PLAIN)))
+@pytest.mark.parametrize("name", KINDS)
+def test_wrong_type_of_a_plain_thread(redis: Redis, number: int, name: str) -> None:
+    """The same where put has less to do."""
+    fill(redis)
+    meet_a_list(redis, name, "put", *PLAIN[number])
+
+
+def meet_a_list(
+    redis: Redis, name: str, script: str, args: tuple[bytes | int, ...], looked_at: str
+) -> None:
+    """Makes the key a list, then the call."""
     redis.delete(key(name))
     redis.rpush(key(name), "somebody else's")
     if name in looked_at.split():
