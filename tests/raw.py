@@ -40,6 +40,9 @@ THREAD_KINDS = {
 KINDS = SHARD_KINDS | {f"{kind}:t": kept_as for kind, kept_as in THREAD_KINDS.items()}
 """Every key of thread `t` and of its shard, without START, in order, and its type."""
 
+LIVING = [name for name in KINDS if name.endswith(":t") and name != "deleted:t"]
+"""Keys of `t` that expire together."""
+
 SHARD_SCRIPTS = {"threads", "runs"}
 RUN = b"run00001"
 STAGED = "\0s"

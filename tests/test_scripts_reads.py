@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from redis.exceptions import ResponseError
 
 from tests import raw
-from tests.raw import RUN, fill, key, record, run, write
+from tests.raw import (
+    LIVING,
+    RUN,
+    fill,
+    fill_every_kind,
+    key,
+    put,
+    put_writes,
+    record,
+    refuse,
+    run,
+    write,
+)
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -34,24 +46,13 @@ def test_get_tuple(redis: Redis) -> None:
 def test_get_tuple_of_nothing(redis: Redis) -> None:
     """No thread, and a thread that has nothing but writes: an empty page."""
     assert run(redis, "get_tuple", b"t", b"", b"") == [[], []]
-    run(redis, "put_writes", b"t", b"\x001\0x", WRITE)
+    put_writes(redis, b"\x001", b"x", WRITE)
     assert run(redis, "get_tuple", b"t", b"", b"") == [[], []]
 
 
 def test_get_tuple_marks_absent_value(redis: Redis) -> None:
     """A reference without a value has its position, and nil there."""
-    run(
-        redis,
-        "put",
-        b"t",
-        b"",
-        b"1",
-        record(b"a\0s1", b"b\0s1"),
-        b"01",
-        0,
-        b"\0b\0s1",
-        b"Pjson\x001",
-    )
+    put(redis, b"1", record(b"a\0s1", b"b\0s1"), b"01", b"\0b\0s1", b"Pjson\x001")
     [[entry], values] = run(redis, "get_tuple", b"t", b"", b"")
     assert (entry[3], values) == ([1, 2], [None, b"Pjson\x001"])
     assert entry[2].endswith(b"01")
@@ -92,7 +93,7 @@ def test_list_filters(redis: Redis) -> None:
     assert listed(b"=" + b"K" * 8 + b"N" * 8) == []
     assert listed(b"?" + b"K" * 8 + b"V" * 8) == [b"2", b"1"]
     across = b"A" * 8 + b"K" * 8 + b"V" * 8 + b"X" * 8  # digests are pairs: no match across them
-    run(redis, "put", b"t", b"", b"3", record(digests=across), b"", 0)
+    put(redis, b"3", record(digests=across))
     assert listed(is_value) == [b"2"]
     assert listed(b"=" + b"V" * 8 + b"X" * 8) == [b"3"]
 
@@ -102,7 +103,7 @@ def test_list_stops_at_a_megabyte(redis: Redis) -> None:
     for number in range(4):
         name = b"%d" % number
         big = b"Pjson\0" + b"x" * 600_000
-        run(redis, "put", b"t", b"", name, record(b"a\0s" + name), b"1", 0, b"\0a\0s" + name, big)
+        put(redis, name, record(b"a\0s" + name), b"1", b"\0a\0s" + name, big)
     found, _, high = run(redis, "list", b"t", b"index", b"(\1", b"[\0", 4)
     assert ([entry[1] for entry in found], high) == ([b"3", b"2"], b"(\x002")
 
@@ -110,7 +111,7 @@ def test_list_stops_at_a_megabyte(redis: Redis) -> None:
 def test_list_looks_at_a_thousand(redis: Redis) -> None:
     """A filter that nothing matches costs 1,000 checkpoints a call, then a bound to go on from."""
     for number in range(1100):
-        run(redis, "put", b"t", b"", b"%04d" % number, record(), b"", 0)
+        put(redis, b"%04d" % number, record())
     term = b"=" + b"K" * 8 + b"V" * 8
     reply = run(redis, "list", b"t", b"timeline", b"+", b"-", 5, term)
     assert reply == [[], [], b"(0100\0"]
@@ -126,12 +127,32 @@ def test_threads(redis: Redis) -> None:
 
 
 @pytest.mark.parametrize("lost", ["index:t", "checkpoints:t", "pending:t"])
-def test_get_tuple_of_lost_keys(redis: Redis, lost: str) -> None:
+@pytest.mark.parametrize("args", [("get_tuple",), ("get_tuple_renewing", 5000)])
+def test_get_tuple_of_lost_keys(redis: Redis, lost: str, args: tuple[Any, ...]) -> None:
     """A thread whose order, records or list of tasks is gone is lost, not empty."""
     fill(redis)
     redis.delete(key(lost))
-    with pytest.raises(ResponseError, match=r"^SAVERLOST .*noeviction"):
-        run(redis, "get_tuple", b"t", b"", b"")
+    script, *ttl = args
+    refuse(redis, script, (b"t", b"", b"", *ttl), "^SAVERLOST .*noeviction")
+
+
+def test_get_tuple_renewing(redis: Redis) -> None:
+    """The reply of get_tuple; every key of the thread then lives as long as it says."""
+    fill_every_kind(redis)
+    for name in (b"2", b""):
+        expected = run(redis, "get_tuple", b"t", b"", name)
+        assert run(redis, "get_tuple_renewing", b"t", b"", name, 9_000_000) == expected
+    when = {redis.execute_command("PEXPIRETIME", key(name)) for name in LIVING}
+    assert when == {redis.zscore(key("expiry"), b"t")}
+    assert 8_900_000 < redis.pttl(key("index:t")) <= 9_000_000
+
+
+def test_get_tuple_renewing_of_nothing(redis: Redis) -> None:
+    """A read that finds nothing renews nothing."""
+    fill(redis)
+    before = raw.snapshot(redis)
+    assert run(redis, "get_tuple_renewing", b"t", b"", b"9", 5000) == [[], []]
+    assert raw.snapshot(redis) == before
 
 
 @pytest.mark.parametrize(
@@ -151,3 +172,20 @@ def test_list_of_lost_keys(redis: Redis, lost: str, order: bytes) -> None:
     high, low = (b"(\1", b"[\0") if order == b"index" else (b"+", b"-")
     with pytest.raises(ResponseError, match=r"^SAVERLOST .*noeviction"):
         run(redis, "list", b"t", order, high, low, 5)
+
+
+def test_delta_history(redis: Redis) -> None:
+    """Writes of each ancestor from the newest, back to the nearest value; where it was found."""
+    fill_every_kind(redis)
+    before = raw.snapshot(redis)
+    tasks = [b"x", WRITE, b"y", WRITE]
+
+    def walked(*args: bytes) -> Any:
+        return run(redis, "delta_history", b"t", b"", *args)
+
+    assert walked(b"", b"", b"a") == [[tasks], [b"a", b"Pjson\x001", 1], None, b"3"]
+    assert walked(b"3", b"", b"d") == [[tasks, []], [], None, b"3"]
+    assert walked(b"2", b"3", b"b") == [[[]], [], None, b"3"]
+    assert walked(b"1", b"", b"a") == [[], [], None, b"1"]
+    assert walked(b"9", b"", b"a") == [[], [], None, b""]
+    assert raw.snapshot(redis) == before
