@@ -48,20 +48,24 @@ end
 local refused = refusal(THREAD_KEYS, 5, 5)
 if refused then return refused end
 
-if call('ZSCORE', key.deleted, member) then return redis.status_reply('IGNORED') end
+-- Most threads have neither.
+local has_extras = call('EXISTS', key.expiry, key.deleted) > 0
+if has_extras and call('ZSCORE', key.deleted, member) then return redis.status_reply('IGNORED') end
 local field = member .. '\0' .. ARGV[3]
 if not (add(call('HGET', key.writes, field) or '') and add(record)) then
   return redis.error_reply('SAVERARGS the record of writes is cut short')
 end
 
--- The keys that nothing above has read, see guard.
-for _, name in ipairs({ 'threads', 'runs', 'runs_of', 'expiry', 'pending' }) do
-  call('ZCARD', key[name])
+local registered = call('ZSCORE', key.threads, thread_id)
+call('ZCARD', key.pending)  -- see guard
+if has_extras or ttl > 0 then
+  for _, name in ipairs({ 'runs', 'runs_of', 'expiry' }) do call('ZCARD', key[name]) end
+  sweep()
+  registered = call('ZSCORE', key.threads, thread_id)
 end
 
-sweep()
 call('ZADD', key.pending, 0, field)
 call('HSET', key.writes, field, table.concat(slots))
-if not call('ZSCORE', key.threads, thread_id) then register(thread_id) end
-renew(thread_id, ttl)
+if not registered then register(thread_id) end
+if has_extras or ttl > 0 then renew(thread_id, ttl) end
 return redis.status_reply('OK')
