@@ -94,11 +94,12 @@ def expires_at(redis: Redis, thread_id: str = "t") -> int:
     return int(moment)
 
 
-def let_expire(redis: Redis, thread_id: str = "t") -> None:
-    """The thread has expired a while ago."""
+def let_expire(redis: Redis, thread_id: str = "t", *, beside: str | None = None) -> None:
+    """The thread has expired a while ago; a staged one is in the shard of `beside`."""
+    start = registry("", beside or thread_id)
     for kind in (*KINDS, "deleted"):
-        redis.pexpireat(key(kind, thread_id), 1)
-    redis.zadd(registry("expiry", thread_id), {thread_id: 1})
+        redis.pexpireat(start + f"{kind}:{thread_id}".encode(), 1)
+    redis.zadd(start + b"expiry", {thread_id: 1})
 
 
 def delta(checkpoint_id: str, version: int, steps: int, **channel_values: Any) -> Checkpoint:
