@@ -111,7 +111,7 @@ DAMAGE: dict[str, Callable[[Redis], Any]] = {
         key("checkpoints:t"), b"\x003", b"Q"
     ),
     "is not as put.lua makes it": lambda r: flag(r, b"\x003", b"100", b"1?0"),
-    "'index:t' has scores": lambda r: r.zadd(key("index:t"), {b"\x003": 1}),
+    ":index:t' has scores": lambda r: r.zadd(key("index:t"), {b"\x003": 1}),
     "values has too much: [b'\\x00x\\x00s1']": lambda r: r.hset(key("values:t"), b"\0x\0s1", b"P"),
     "values lacks: [b'\\x00b\\x00sb2']": lambda r: r.hdel(key("values:t"), b"\0b\0sb2"),
     "has no envelope": lambda r: r.hset(key("values:t"), b"\0b\0sb2", b"Q"),
@@ -175,7 +175,7 @@ DAMAGE: dict[str, Callable[[Redis], Any]] = {
     "is no key of ours": lambda r: r.set(key("unknown:t"), 1),
     "'saver:{1024}:layout' is no key of ours": lambda r: r.set("saver:{1024}:layout", 1),
     "'saver:x' is no key of ours": lambda r: r.set("saver:x", 1),
-    "'index' is no key of ours": lambda r: r.set(key("index"), 1),
+    "}:index' is no key of ours": lambda r: r.set(key("index"), 1),
     "WRONGTYPE": lambda r: r.set(key("spans:t"), 1),
 }
 
