@@ -7,19 +7,20 @@ import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import pytest
-from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from saver import _plans as plans
-from saver._keys import Keys
-from saver._listing import list_checkpoints, query_of
+from saver import RedisSaver
+from saver._keys import SHARD_KINDS, THREAD_KINDS
+from saver._requests import Call
 from saver._scripts import scripts
-from tests.raw import KINDS, NAMES, key, keys_of
-from tests.samples import checkpoint, config
+from tests import raw
+from tests.raw import SHARD_SCRIPTS, keys_of
+from tests.samples import checkpoint, config, put
 
 if TYPE_CHECKING:
-    from saver._requests import Call
+    from redis import Redis
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted((ROOT / "lua").glob("*.lua"), key=lambda path: path.stem)
@@ -28,12 +29,26 @@ BANNED = {"KEYS", "SCAN", "RANDOMKEY", "FLUSHDB", "FLUSHALL", "SORT", "DBSIZE", 
 FLAGS = {
     "put": "",
     "put_writes": "",
+    "publish": "",
     "get_tuple": " flags=no-writes",
+    "get_tuple_renewing": " flags=allow-oom",
     "list": " flags=no-writes",
     "threads": " flags=no-writes",
+    "runs": " flags=no-writes",
+    "describe": " flags=no-writes",
+    "export": " flags=no-writes",
+    "delta_history": " flags=no-writes",
+    "expire": " flags=allow-oom",
+    "prune": " flags=allow-oom",
+    "delete_run": " flags=allow-oom",
     "delete_thread": " flags=allow-oom",
 }
-SERDE = JsonPlusSerializer()
+"""Of each script: what removes or reads runs on a full server, too."""
+
+RULES = ROOT / ".luacheckrc"
+needs_luacheck = pytest.mark.skipif(
+    shutil.which("luacheck") is None, reason="luacheck is not installed (Debian: lua-check)"
+)
 by_name = pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
 by_file = pytest.mark.parametrize("path", SCRIPTS + INCLUDES, ids=lambda path: path.stem)
 
@@ -49,33 +64,70 @@ def commands(source: str) -> set[str]:
     return set(re.findall(r"['\"]([A-Z]{2,})['\"]", source))
 
 
-def declared_keys(path: Path) -> int:
-    """How many keys a header declares; `KEYS[5..10]` are six."""
-    numbers: list[int] = []
-    for first, last in re.findall(r"^-- KEYS\[(\d+)(?:\.\.(\d+))?\] ", header(path), re.MULTILINE):
-        numbers += range(int(first), int(last or first) + 1)
-    assert numbers == list(range(1, len(numbers) + 1))
-    return len(numbers)
+@pytest.fixture
+def calls(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> dict[str, Call]:
+    """The last call of each script while a saver does all that it can."""
+    sent: dict[str, Call] = {}
+    command = Call.command
+
+    def noted(call: Call) -> Any:
+        sent[call.script] = call
+        return command(call)
+
+    monkeypatch.setattr(Call, "command", noted)
+    saver, renewing = RedisSaver(redis), RedisSaver(redis, ttl=60, refresh_on_read=True)
+    stored = put(saver, config("s"), checkpoint("1", a=1), run_id="run")
+    saver.put_writes(stored, [("a", 1)], "task")
+    saver.copy_thread("s", "t")
+    assert len(list(saver.threads())) == 2
+    assert len(list(saver.list(config("t")))) == 1
+    saver.get_delta_channel_history(config=config("t"), channels=["a"])
+    renewing.get_tuple(config("t"))
+    saver.get_tuple(config("t"))
+    saver.pin("t")
+    assert saver.ttl("t") is None
+    saver.prune(["t"])
+    saver.delete_for_runs(["run"])
+    put(saver, config("t"), checkpoint("2"))
+    saver.put_writes(config("t", "", "2"), [("a", 1)], "task")
+    saver.delete_thread("t")
+    return sent
 
 
-def calls() -> dict[str, Call]:
-    """The call that each plan sends, without a server."""
-    keys, at, made = Keys("saver"), config("t", "", "1"), checkpoint("2", a=1)
-    found: list[Any] = [
-        next(plans.put(keys, SERDE, at, made, {}, made["channel_versions"])),
-        next(plans.put_writes(keys, SERDE, at, [("a", 1)], "task", "")),
-        next(plans.get_tuple(keys, SERDE, at)),
-        next(plans.delete_thread(keys, "t")),
-        next(list_checkpoints(keys, SERDE, query_of(at, {"a": 1}, None, None))),
-        next(list_checkpoints(keys, SERDE, query_of(None, None, None, None)))[0],
-    ]
-    return {call.script: call for call in found}
-
-
-def test_every_script_is_known() -> None:
+def test_every_script_is_known(calls: dict[str, Call]) -> None:
     """The folder, the loader, the plans and these tests have the same scripts."""
     names = [path.stem for path in SCRIPTS]
-    assert names == sorted(FLAGS) == sorted(scripts()) == sorted(calls()) == sorted(NAMES)
+    assert names == sorted(FLAGS) == sorted(scripts()) == sorted(calls) == sorted(raw.GOOD)
+
+
+def test_keys_of_plans(calls: dict[str, Call]) -> None:
+    """Each plan sends its script's keys in the order that the script names."""
+    for script, call in calls.items():
+        if script in SHARD_SCRIPTS:  # the last shard, where a walk over all of them ends
+            expected = [b"saver:{1023}:%b" % kind for kind in SHARD_KINDS]
+        else:
+            start = b"saver:{%d}:" % (crc32(call.args[0]) % 1024)
+            ids = call.args[:2] if script == "publish" else call.args[:1]
+            expected = [start + kind for kind in SHARD_KINDS]
+            expected += [b"%b%b:%b" % (start, kind, each) for each in ids for kind in THREAD_KINDS]
+        assert list(call.keys) == expected, script
+        assert len(expected) == len(keys_of(script)), script
+
+
+def test_keys_by_name() -> None:
+    """The scripts name KEYS in the order of saver/_keys.py; of `runs` there are two kinds."""
+    source = (ROOT / "lua" / "includes" / "keys.lua").read_text()
+    named = re.findall(r"(\w+) = KEYS\[(\d+)\]", source)
+    own = ["thread_runs" if kind == b"runs" else kind.decode() for kind in THREAD_KINDS]
+    kinds = [kind.decode() for kind in SHARD_KINDS] + own
+    assert named == [(kind, str(position)) for position, kind in enumerate(kinds, 1)]
+    assert f"SHARD_KEYS, THREAD_KEYS = {len(SHARD_KINDS)}, {len(kinds)}\n" in source
+
+
+def test_kinds() -> None:
+    """What these tests know of the keys is what saver/_keys.py spells."""
+    assert [*raw.SHARD_KINDS] == [kind.decode() for kind in SHARD_KINDS]
+    assert [*raw.THREAD_KINDS] == [kind.decode() for kind in THREAD_KINDS]
 
 
 @by_name
@@ -89,7 +141,7 @@ def test_first_line(path: Path) -> None:
 def test_header(path: Path) -> None:
     """A script says what it takes, replies, raises and costs, before its code."""
     told = header(path)
-    for part in ("-- KEYS[1] layout ", "-- ARGV[1] ", "Reply: ", "Errors: SAVER", "Cost: O("):
+    for part in ("-- KEYS   ", "-- ARGV[1] ", "Reply: ", "Errors: SAVER", "Cost: O("):
         assert part in told, part
 
 
@@ -102,25 +154,21 @@ def test_errors_in_header(path: Path) -> None:
 
 @by_name
 def test_keys_in_header(path: Path) -> None:
-    """As many keys as the plan sends; the scripts refuse another number."""
-    assert declared_keys(path) == len(calls()[path.stem].keys) == len(keys_of(path.stem))
+    """A header says whose keys the script takes; it refuses another number of them."""
+    whose = re.findall(r"^-- KEYS          (.*)$", header(path), re.MULTILINE)
+    told = {5: "of the shard", 16: "of the thread", 27: "of the thread"}[len(keys_of(path.stem))]
+    more = "; then the staged thread's own, in that order" if path.stem == "publish" else ""
+    assert whose == [f"{told}, see includes/keys.lua{more}"]
 
 
 @by_name
-def test_types_in_header(path: Path) -> None:
-    """The types in a header are those of the keys."""
-    told = re.findall(r"^-- KEYS\[\d+\] +\w+ +(\w+)", header(path), re.MULTILINE)
-    kinds = [KINDS[name] for name in NAMES[path.stem].split()]
-    assert told == kinds[: len(told)]
-    assert told
-
-
-def test_keys_of_plans() -> None:
-    """Each plan sends its script's keys in the order that the script names."""
-    sent = {name: list(call.keys) for name, call in calls().items()}
-    shard = [b"saver:{0}:layout", b"saver:{0}:threads"]  # where a walk over every thread starts
-    assert sent == {name: keys_of(name) for name in NAMES} | {"threads": shard}
-    assert len({key(name) for name in KINDS}) == len(KINDS)
+def test_arguments_in_header(path: Path) -> None:
+    """A header names the arguments in order, without a gap, and at least as many as it needs."""
+    found = re.findall(r"ARGV\[(\d+)(\.\.)?\]", header(path))
+    assert [int(number) for number, _ in found] == list(range(1, len(found) + 1))
+    assert not any(rest for _, rest in found[:-1])
+    (least,) = re.findall(r"refusal\([\w* -]+, (\d+)[,)]", path.read_text())
+    assert len(found) - bool(found[-1][1]) <= int(least) <= len(found)
 
 
 @by_file
@@ -145,11 +193,11 @@ def test_commands_are_seen() -> None:
     assert {"HSET", "ZADD"} <= commands((ROOT / "lua" / "put.lua").read_text())
 
 
-@by_name
+@by_file
 def test_keys_are_named_once(path: Path) -> None:
-    """No KEYS[n] below the names at the top; an unpack of the rest may stay."""
-    code = path.read_text().removeprefix(f"#!lua{FLAGS[path.stem]}\n{header(path)}")
-    used = re.findall(r"KEYS\[(\d+)\]", code)
+    """No KEYS[n] by number but in keys.lua, where each stands once."""
+    used = re.findall(r"KEYS\[(\d+)\]", path.read_text())
+    assert len(used) == (16 if path.name == "keys.lua" else 0)
     assert len(used) == len(set(used))
 
 
@@ -169,23 +217,37 @@ def test_includes_are_in_the_source(path: Path) -> None:
         assert source.count(include.read_text()) == 1
 
 
-@pytest.mark.skipif(
-    shutil.which("luacheck") is None, reason="luacheck is not installed (Debian: lua-check)"
-)
-def test_luacheck(tmp_path: Path) -> None:
+@needs_luacheck
+def test_luacheck(sent: Path) -> None:
     """No warning in the scripts as they are sent."""
-    for name, script in scripts().items():
-        (tmp_path / f"{name}.lua").write_text(script.source)
-    found = luacheck(tmp_path)
+    found = luacheck(sent)
     assert found.returncode == 0, found.stdout
     assert f"Total: 0 warnings / 0 errors in {len(scripts())} files" in found.stdout
-    (tmp_path / "bad.lua").write_text("#!lua\nKEYS = unknown\n")
-    assert "unknown" in luacheck(tmp_path).stdout  # it does read these files by these rules
+    (sent / "bad.lua").write_text("#!lua\nKEYS = unknown\n")
+    assert "unknown" in luacheck(sent).stdout  # it does read these files by these rules
 
 
-def luacheck(folder: Path) -> subprocess.CompletedProcess[str]:
-    """Runs luacheck by the project's rules."""
-    words = ["luacheck", "--no-color", "--no-cache", "--config", ROOT / ".luacheckrc", folder]
+@needs_luacheck
+def test_luacheck_ignores_no_more_than_it_must(sent: Path) -> None:
+    """.luacheckrc lists what an include brings and some script does not use; nothing else."""
+    rules = RULES.read_text()
+    strict = sent / "rules"
+    strict.write_text(re.sub(r"ignore = \{.*?\}", "", rules, flags=re.DOTALL))
+    unused = re.findall(r"unused (?:function|variable) '?(\w+)'?", luacheck(sent, strict).stdout)
+    assert sorted(re.findall(r'"211/(\w+)"', rules)) == sorted(set(unused))
+
+
+@pytest.fixture
+def sent(tmp_path: Path) -> Path:
+    """A folder with the scripts as they are sent."""
+    for name, script in scripts().items():
+        (tmp_path / f"{name}.lua").write_text(script.source)
+    return tmp_path
+
+
+def luacheck(folder: Path, rules: Path = RULES) -> subprocess.CompletedProcess[str]:
+    """Runs luacheck, by the project's rules or by others."""
+    words = ["luacheck", "--no-color", "--no-cache", "--config", rules, folder]
     return subprocess.run(words, capture_output=True, text=True, check=False)
 
 
