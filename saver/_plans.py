@@ -70,8 +70,11 @@ def put(
         )
 
     if (yield call(new_versions)) == b"INCOMPLETE":
-        # The thread was deleted, or expired, under a run that goes on.
-        yield call({**checkpoint["channel_versions"], **new_versions})
+        # The thread was deleted, or expired, under a run that goes on. A channel that has no value
+        # here may have one at an older checkpoint, of the same version.
+        versions, values = checkpoint["channel_versions"], checkpoint["channel_values"]
+        stored = {channel: versions[channel] for channel in versions if channel in values}
+        yield call({**stored, **new_versions})
     return config_of(target.thread_id, target.ns, checkpoint_id)
 
 
