@@ -1,6 +1,6 @@
 -- Whether the thread still has a key that an earlier write gave a time to live. To ask the clock
--- would not do: at the very millisecond, and before Redis 7.2 a little after it, a script still sees
--- the keys. O(keys of a thread).
+-- would not do: at the very millisecond, and before Redis 7.2 a little after it, a script still
+-- sees the keys. O(keys of a thread).
 local function is_expiring()
   for position = SHARD_KEYS + 1, THREAD_KEYS - 1 do
     if redis.call('PTTL', KEYS[position]) >= 0 then return true end

@@ -19,14 +19,14 @@ local function forget_runs(thread_id, most)
 end
 
 -- Removes a thread and up to `most` entries of its runs, and the shard's layout with its last
--- thread; true when no run is left. Else sweep() goes on, should nobody call again.
--- O(most * log runs).
+-- thread; true when no run is left. Else it stays as one that expired, so that sweep() goes on
+-- should nobody call again. O(most * log runs).
 local function unregister(thread_id, most)
-  redis.call('ZREM', key.threads, thread_id)
   if not forget_runs(thread_id, most) then
     redis.call('ZADD', key.expiry, 0, thread_id)
     return false
   end
+  redis.call('ZREM', key.threads, thread_id)
   redis.call('ZREM', key.expiry, thread_id)
   if redis.call('EXISTS', key.threads, key.runs, key.expiry) == 0 then
     redis.call('UNLINK', key.layout)
