@@ -74,7 +74,7 @@ def put(
         # here may have one at an older checkpoint, of the same version.
         versions, values = checkpoint["channel_versions"], checkpoint["channel_values"]
         stored = {channel: versions[channel] for channel in versions if channel in values}
-        yield call({**stored, **new_versions})
+        yield call({**new_versions, **stored})
     return config_of(target.thread_id, target.ns, checkpoint_id)
 
 
