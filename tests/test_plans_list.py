@@ -26,7 +26,7 @@ KEYS, SERDE = Keys("saver"), JsonPlusSerializer()
 def entry(checkpoint_id: str) -> list[Any]:
     """A checkpoint without channels, as the scripts reply it."""
     head = dump(SERDE, "head", {"id": checkpoint_id})
-    record = Record(b"", b"", b"", b"", *head, *dump(SERDE, "metadata", {})).pack()
+    record = Record(b"", b"", b"", b"", b"", *head, *dump(SERDE, "metadata", {})).pack()
     return [b"", checkpoint_id.encode(), record, [], []]
 
 
@@ -48,9 +48,9 @@ def test_list_pages() -> None:
     assert first.args == (b"t", b"index", b"(\1", b"[\0", 50)
     shown = plan.send(page("3", "2", high=b"(\x002"))
     assert isinstance(shown, Page)
-    assert ids(shown.tuples) == ["3", "2"]
+    assert ids(shown.items) == ["3", "2"]
     assert next(plan).args == (b"t", b"index", b"(\x002", b"[\0", 50)
-    assert ids(plan.send(page("1")).tuples) == ["1"]
+    assert ids(plan.send(page("1")).items) == ["1"]
     assert finish(plan, None) is None
 
 
@@ -67,7 +67,7 @@ def test_list_limit() -> None:
     plan = listing(config("t"), None, None, 52)
     assert next(plan).args[4] == 50
     made = [f"{number:02}" for number in range(50)]
-    assert len(plan.send(page(*made, high=b"(1\0")).tuples) == 50
+    assert len(plan.send(page(*made, high=b"(1\0")).items) == 50
     assert next(plan).args[4] == 2
     plan.send(page("b", "a", high=b"(a\0"))
     assert finish(plan, None) is None
@@ -131,7 +131,7 @@ def test_list_every_thread() -> None:
     plan = listing(None)
     request, asked = next(plan), []
     for _ in range(7):
-        assert all((call.script, call.args) == ("threads", (b"-", 100)) for call in request)
+        assert all((call.script, call.args) == ("threads", (b"[\1", 100)) for call in request)
         asked += [call.keys[1] for call in request]
         request = plan.send([[]] * 128)
     asked += [call.keys[1] for call in request]
@@ -148,7 +148,7 @@ def test_list_every_thread_of_a_full_shard() -> None:
     for thread_id in found:
         start = b"saver:{%d}:" % (crc32(thread_id) % SHARDS)
         assert (request.script, request.args[0]) == ("list", thread_id)
-        assert request.keys[2] == start + b"index:" + thread_id
+        assert request.keys[5] == start + b"index:" + thread_id
         request = plan.send(page())
     [again] = request
     assert (again.keys[1], again.args) == (b"saver:{1}:threads", (b"(099", 100))
@@ -161,5 +161,5 @@ def test_list_every_thread_stops_at_limit() -> None:
     next(plan)
     call = plan.send([[b"one", b"two"]] + [[]] * 127)
     assert (call.args[0], call.args[4]) == (b"one", 1)
-    assert len(plan.send(page("1", high=b"(1\0")).tuples) == 1
+    assert len(plan.send(page("1", high=b"(1\0")).items) == 1
     assert finish(plan, None) is None
