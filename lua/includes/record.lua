@@ -1,8 +1,10 @@
+local SECTIONS = '>' .. ('I4c0'):rep(9)
+
 -- What scripts read of a checkpoint record: its run, references, parent, origin, and what put.lua
 -- appended to it, flags of held values and lows. See saver/_codec.py. O(#record).
 local function parts_of(record)
   local run, _, references, parent, origin, _, _, _, _, rest =
-    struct.unpack('>I4c0I4c0I4c0I4c0I4c0I4c0I4c0I4c0I4c0', record, 2)
+    struct.unpack(SECTIONS, record, 2)
   local _, count = references:gsub('%z', '')
   return {
     run = run, references = references, parent = parent, origin = origin,
@@ -12,9 +14,8 @@ end
 
 -- Whether the checkpoint of a record holds the value of its nth reference. O(1).
 local function is_held(record, nth)
-  local position = 2
-  for _ = 1, 9 do position = position + 4 + struct.unpack('>I4', record, position) end
-  return record:sub(position + nth - 1, position + nth - 1) == '1'
+  local position = select(10, struct.unpack(SECTIONS, record, 2)) + nth - 1
+  return record:sub(position, position) == '1'
 end
 
 -- Whether id `left` comes before `right` by bytes, as in a sorted set. Lua's `<` would follow the
