@@ -184,7 +184,7 @@ def _reference(channel: str, version: str | float) -> bytes:
 def unpack_references(data: bytes) -> list[tuple[str, bytes]]:
     """(channel, version token) of each reference."""
     parts = data.split(b"\0")
-    if len(parts) % 2 == 0:
+    if len(parts) % 2 == 0 or parts[-1]:
         raise DamagedRecordError(_CUT)
     return [(name.decode(), token) for name, token in zip(parts[:-1:2], parts[1::2], strict=True)]
 
