@@ -26,7 +26,7 @@ VALUES = st.recursive(
     max_leaves=6,
 )
 RECORD = codec.Record(
-    b"R" * 8, b"D" * 16, b"a\0s1\0b\0i2\0", b"parent", b"k", b"head", b"m", b"meta"
+    b"R" * 8, b"D" * 16, b"a\0s1\0b\0i2\0", b"parent", b"origin", b"k", b"head", b"m", b"meta"
 )
 
 
@@ -94,34 +94,64 @@ def test_lost_value() -> None:
         codec.unpack_values(SERDE, [("a", b"s7")], [None], b"1")
 
 
-@given(st.tuples(*[st.binary(max_size=20)] * len(RECORD)), st.from_regex(rb"[01]*\Z"))
-def test_records_come_back(sections: tuple[bytes, ...], held: bytes) -> None:
-    """A record of any bytes, with the flags that the script appends, in the documented form."""
-    record = codec.Record(*sections)
-    data = record.pack()
-    assert data == b"P" + b"".join(map(section, sections))
-    assert codec.unpack_record(data + held) == (record, held)
+REFERENCES = st.dictionaries(TEXT, VERSIONS, max_size=4).map(codec.pack_references)
+PAIRS = st.lists(st.tuples(TEXT, TEXT.map(str.encode)), max_size=3)
 
 
-SIZE = len(RECORD.pack())
+@given(st.tuples(*[st.binary(max_size=20)] * len(RECORD)), REFERENCES, PAIRS, st.data())
+def test_records_come_back(
+    sections: tuple[bytes, ...], references: bytes, lows: Any, data: st.DataObject
+) -> None:
+    """A record of any bytes, with what the script appends, in the documented form."""
+    record = codec.Record(*sections)._replace(references=references)
+    packed = record.pack()
+    assert packed == b"P" + b"".join(map(section, record))
+    named = codec.unpack_references(references)
+    held = data.draw(st.from_regex(rb"\A[01]{%d}\Z" % len(named)))
+    tail = b"".join(channel.encode() + b"\0" + low + b"\0" for channel, low in lows)
+    assert codec.unpack_record(packed + held + tail) == (record, named, held, lows)
 
 
-@pytest.mark.parametrize(
-    "size",
-    range(1, SIZE),
-)
+WHOLE = RECORD.pack() + b"10" + b"a\x005\0b\x006\0"
+
+
+def test_record_with_its_tail() -> None:
+    """Sections, then a flag a reference, then the lows."""
+    stored = codec.unpack_record(WHOLE)
+    assert stored.record == RECORD
+    assert stored.references == [("a", b"s1"), ("b", b"i2")]
+    assert (stored.held, stored.lows) == (b"10", [("a", b"5"), ("b", b"6")])
+
+
+@pytest.mark.parametrize("size", range(1, len(WHOLE)))
 def test_cut_record(size: int) -> None:
-    """A record that ends early, wherever it ends."""
+    """A record that ends early, wherever it ends: unless it is one that has fewer lows."""
+    if size in (len(RECORD.pack()) + 2, len(WHOLE) - 4):
+        assert codec.unpack_record(WHOLE[:size]).record == RECORD
+        return
     with pytest.raises(DamagedRecordError, match="checkpoint record is cut short"):
-        codec.unpack_record(RECORD.pack()[:size])
+        codec.unpack_record(WHOLE[:size])
 
 
-@pytest.mark.parametrize("held", [b"", b"1", b"111"])
-def test_flags_of_another_number(held: bytes) -> None:
-    """A record whose flags are not as many as its references is damaged."""
-    values = [codec.pack_value(SERDE, "a", 1)] * 2
-    with pytest.raises(DamagedRecordError):
-        codec.unpack_values(SERDE, [("a", b"s1"), ("b", b"i2")], values, held)
+@pytest.mark.parametrize("tail", [b"a", b"a\0", b"a\x005\0b", b"a\x005\0b\x006", b"\0\0\0"])
+def test_damaged_lows(tail: bytes) -> None:
+    """Lows that are no pairs, each with its end."""
+    with pytest.raises(DamagedRecordError, match="checkpoint record is cut short"):
+        codec.unpack_record(RECORD.pack() + b"10" + tail)
+
+
+@pytest.mark.parametrize("references", [b"a", b"a\0", b"a\0s1", b"a\0s1\0b\0", b"\0"])
+def test_damaged_references(references: bytes) -> None:
+    """A section of references that is no list of pairs."""
+    with pytest.raises(DamagedRecordError, match="checkpoint record is cut short"):
+        codec.unpack_record(RECORD._replace(references=references).pack() + b"1111")
+
+
+@pytest.mark.parametrize("tail", [b"", b"1"])
+def test_too_few_flags(tail: bytes) -> None:
+    """A record whose flags are fewer than its references."""
+    with pytest.raises(DamagedRecordError, match="checkpoint record is cut short"):
+        codec.unpack_record(RECORD.pack() + tail)
 
 
 @pytest.mark.parametrize("envelope", [b"Z", b"\0", b"p", b"\xff"])

@@ -20,17 +20,11 @@ from saver._ids import (
     target_of,
     thread_id_of,
 )
-from saver._keys import SHARDS, Keys, ShardKeys, ThreadKeys
+from saver._keys import SHARDS, Keys
 from tests.samples import HOSTILE, config
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1)
 NUL = "(?i)must not contain NUL"
-
-
-def names_of(keys: ShardKeys) -> list[bytes]:
-    """Every key name of a thread or a shard."""
-    slots = [slot for kind in type(keys).__mro__[:-1] for slot in kind.__slots__]  # type: ignore[attr-defined]
-    return [getattr(keys, slot) for slot in slots]
 
 
 def hash_tag(name: bytes) -> bytes:
@@ -40,14 +34,10 @@ def hash_tag(name: bytes) -> bytes:
 
 def test_hostile_threads_share_no_key() -> None:
     """Key names of all hostile threads differ, from the registries of their shards too."""
-    names = [
-        name for each in HOSTILE for name in names_of(Keys("saver").thread(each.encode()))[:-3]
-    ]
-    registries = {
-        name for number in range(SHARDS) for name in names_of(Keys("saver").shard(number))
-    }
-    assert len(names) == len(HOSTILE) * 7
-    assert len(registries) == SHARDS * 3
+    names = [name for each in HOSTILE for name in Keys("saver").thread(each.encode())[5:]]
+    registries = {name for number in range(SHARDS) for name in Keys("saver").shard(number)}
+    assert len(names) == len(HOSTILE) * 11
+    assert len(registries) == SHARDS * 5
     assert len({*names, *registries}) == len(names) + len(registries)
 
 
@@ -55,27 +45,40 @@ def test_hostile_threads_share_no_key() -> None:
 def test_one_slot(thread_id: str) -> None:
     """All keys of a thread and of its shard have the shard's number as their hash tag."""
     encoded = thread_id.encode()
-    names = names_of(Keys("any:prefix").thread(encoded))
+    names = Keys("any:prefix").thread(encoded)
     number = crc32(encoded) % SHARDS
-    assert len(set(names)) == 10
+    assert len(set(names)) == 16
     assert {hash_tag(name) for name in names} == {b"%d" % number}
-    assert set(names_of(Keys("any:prefix").shard(number))) == set(names[-3:])
+    assert Keys("any:prefix").shard(number) == names[:5]
 
 
 def test_key_names() -> None:
-    """The names that the documentation and access rules speak of."""
-    keys = Keys("saver").thread(b"t")
+    """The names that the documentation and access rules speak of, in the order of the scripts."""
     start = b"saver:{%d}:" % (crc32(b"t") % 1024)
-    kinds = "checkpoints index pending runs timeline values writes"
-    assert isinstance(keys, ThreadKeys)
-    assert names_of(keys)[-3:] == [start + name for name in (b"layout", b"runs", b"threads")]
-    assert sorted(names_of(keys)[:-3]) == [start + name.encode() + b":t" for name in kinds.split()]
+    shard = "layout threads runs runs_of expiry"
+    kinds = "index timeline checkpoints values holders writes pending runs spans calls deleted"
+    names = shard.split() + [f"{kind}:t" for kind in kinds.split()]
+    assert Keys("saver").thread(b"t") == tuple(start + name.encode() for name in names)
+
+
+@pytest.mark.parametrize("target", HOSTILE, ids=ascii)
+def test_staged_keys(target: str) -> None:
+    """A copy under way is in the slot of its target, and no id that a caller has names it."""
+    keys, encoded = Keys("saver"), target.encode()
+    staged = keys.staged(encoded, b"\0s")
+    own = keys.thread(encoded)
+    assert staged[:5] == own[:5]
+    assert [name.removesuffix(b"\0s") for name in staged[5:]] == [
+        name.removesuffix(encoded) for name in own[5:]
+    ]
+    with pytest.raises(ValueError, match=NUL):
+        encode_id("thread_id", "\0s")
 
 
 def test_prefixes_share_no_key() -> None:
     """Two prefixes are apart even when one starts with the other."""
     prefixes = ["a", "a:", "a:a", "A", "\u00e9", "*"]
-    names = [name for each in prefixes for name in names_of(Keys(each).thread(b"a:{1}:index"))]
+    names = [name for each in prefixes for name in Keys(each).thread(b"a:{1}:index")]
     assert len(set(names)) == len(names)
 
 
