@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -45,8 +44,10 @@ def retention_of(
             raise ValueError(msg)
         if refresh_on_read is None:
             refresh_on_read = ttl.get("refresh_on_read")
-        minutes = ttl.get("default_ttl")
-        ttl = None if minutes is None else milliseconds("default_ttl", minutes) * 60 / 1000
+        ttl = _seconds_of(ttl.get("default_ttl"))
+    if refresh_on_read is not None and not isinstance(refresh_on_read, bool):
+        msg = f"refresh_on_read must be a bool, not {refresh_on_read!r}"
+        raise TypeError(msg)
     if refresh_on_read and ttl is None:
         msg = "refresh_on_read needs a ttl to refresh: pass ttl=timedelta(...)"
         raise ValueError(msg)
@@ -55,6 +56,16 @@ def retention_of(
         refresh_on_read=bool(refresh_on_read),
         keep_last=0 if keep_last is None else checked_count("keep_last", keep_last),
     )
+
+
+def _seconds_of(minutes: Any) -> float | None:
+    if minutes is None:
+        return None
+    if isinstance(minutes, timedelta):
+        msg = f"default_ttl is a number of minutes, not {minutes!r}: pass ttl=timedelta(...)"
+        raise TypeError(msg)
+    milliseconds("default_ttl", minutes)  # raises for what is no duration
+    return float(minutes * 60)
 
 
 def milliseconds(what: str, duration: object) -> int:
@@ -68,7 +79,7 @@ def milliseconds(what: str, duration: object) -> int:
     if not isinstance(seconds, (int, float)) or isinstance(seconds, bool):
         msg = f"{what} must be a timedelta or a number, not {duration!r}"
         raise TypeError(msg)
-    if not math.isfinite(seconds) or not 0 < seconds * 1000 < _LONGEST:
+    if not 0 < seconds * 1000 < _LONGEST:  # nan is neither
         msg = f"{what} must be positive and finite, not {duration!r}"
         raise ValueError(msg)
     return max(1, round(seconds * 1000))
