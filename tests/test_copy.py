@@ -10,6 +10,7 @@ from redis import Redis
 
 from saver import AsyncRedisSaver, RedisSaver
 from saver.errors import LostKeysError
+from tests.invariants import problems
 from tests.lifecycle import (
     KINDS,
     delta,
@@ -24,7 +25,15 @@ from tests.lifecycle import (
 from tests.samples import HOSTILE, checkpoint, comparable, config, ids, put
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def sound(redis: Redis) -> Iterator[None]:
+    """After every test: no key contradicts another one."""
+    yield
+    assert problems(redis) == []
 
 
 def everything(saver: RedisSaver, thread_id: str) -> list[Any]:
@@ -231,3 +240,4 @@ def test_damaged_sources(saver: RedisSaver, redis: Redis, kind: str) -> None:
     assert "u" not in [each.thread_id for each in saver.threads()]
     left = redis.zrange(registry("expiry", "u"), 0, -1)
     assert all(each.startswith(b"\0") for each in left)
+    redis.flushall()

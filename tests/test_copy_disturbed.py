@@ -10,6 +10,7 @@ from saver import RedisSaver
 from saver import _lifecycle as lifecycle
 from saver._retention import Retention
 from saver.errors import SaverError
+from tests.invariants import problems
 from tests.lifecycle import (
     delta,
     fill,
@@ -28,6 +29,14 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from tests.servers import Server
+
+
+@pytest.fixture(autouse=True)
+def sound(redis: Redis) -> Iterator[None]:
+    """After every test: no key contradicts another one."""
+    yield
+    assert problems(redis) == []
+
 
 PAGES = 2
 
@@ -71,6 +80,7 @@ def rounds(
         except (SaverError, ValueError) as error:
             outcome = error
         yield outcome
+        assert problems(redis) == []
 
 
 def staged(redis: Redis) -> set[bytes]:
