@@ -14,7 +14,7 @@
 -- ARGV[10..]           cleared fields, then field, value, field, value, ...
 -- Reply: 'OK'; or 'INCOMPLETE' with nothing stored when a value flagged ? is not there.
 -- Errors: SAVERARGS, SAVERLAYOUT, WRONGTYPE.
--- Cost: O(channels + log checkpoints), and TRIMMED fields of older checkpoints with keep_last.
+-- Cost: O(channels + log checkpoints), and 2 * TRIMMED fields of older checkpoints with keep_last.
 
 -- @include keys
 -- @include guard
@@ -156,6 +156,8 @@ if was_deleted then call('ZREM', key.deleted, member) end
 if not registered then register(thread_id) end
 if keep_last > 0 then
   trim(thread_id, ns, keep_last, TRIMMED)
+  -- A root checkpoint may have many calls to remove, so their own puts help.
+  if ns ~= '' then trim(thread_id, '', keep_last, TRIMMED) end
   after_drops(thread_id)
 end
 if has_extras or ttl > 0 then renew(thread_id, ttl) end
