@@ -17,7 +17,7 @@ from langgraph.checkpoint.base import (
 
 from saver import _codec as codec
 from saver._filters import digest, digests_of
-from saver._ids import config_of, encode_id, target_of
+from saver._ids import config_of, encode_id, encode_text, target_of
 from saver._requests import Call
 from saver._retention import Retention
 
@@ -241,7 +241,7 @@ def _origin(ns: bytes, metadata: CheckpointMetadata) -> bytes:
     """
     parents = metadata.get("parents")
     root = parents.get("") if isinstance(parents, dict) and b":" in ns else None
-    return encode_id("the root checkpoint in metadata", root) if isinstance(root, str) else b""
+    return encode_text("the root checkpoint in metadata", root) if isinstance(root, str) else b""
 
 
 def _delta_channels(checkpoint: Checkpoint, metadata: CheckpointMetadata) -> bytes:
