@@ -23,16 +23,26 @@ from tests.delta_graphs import (
     turns,
 )
 from tests.graph_scenarios import plain
+from tests.invariants import problems
 from tests.samples import config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from redis import Redis
 
     from tests.servers import Server
 
 AT = config(ns=None)
 NEEDED = 8
 """More checkpoints than these graphs ever need before the newest that stay."""
+
+
+@pytest.fixture(autouse=True)
+def whole(redis: Redis) -> Iterator[None]:
+    """Whatever a test does, it leaves keys that fit together."""
+    yield
+    assert problems(redis) == []
 
 
 @pytest.fixture(params=[1, 3])

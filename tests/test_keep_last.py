@@ -13,7 +13,8 @@ from langgraph.types import Command
 
 from saver import RedisSaver
 from tests.graph_scenarios import chain, plain
-from tests.raw import contents
+from tests.invariants import problems
+from tests.raw import contents, key
 from tests.samples import HOSTILE, checkpoint, comparable, config, ids, put
 from tests.test_prune_graphs import GRAPHS, fan_out, namespaces
 
@@ -25,6 +26,13 @@ if TYPE_CHECKING:
     from tests.servers import Server
 
 AT = config(ns=None)
+
+
+@pytest.fixture(autouse=True)
+def whole(redis: Redis) -> Iterator[None]:
+    """Whatever a test does, it leaves keys that fit together."""
+    yield
+    assert problems(redis) == []
 
 
 @contextmanager
@@ -122,7 +130,7 @@ def test_turned_on_for_a_long_thread(server: Server, saver: RedisSaver) -> None:
     with keeping(server, 5) as trimming:
         for number in itertools.count(2000):
             parent = put(trimming, parent, checkpoint(f"{number:06}", value=number))
-            before, left = left, saver._transport.client.zcard("saver:{680}:index:t")  # type: ignore[union-attr]
+            before, left = left, saver._transport.client.zcard(key("index:t"))  # type: ignore[union-attr]
             if left == 5:
                 break
             assert before - 100 < left < before
@@ -137,8 +145,8 @@ def test_wide_checkpoints(server: Server, redis: Redis, channels: int) -> None:
         for number in range(10):
             values = {f"c{channel}": number for channel in range(channels)}
             parent = put(saver, parent, checkpoint(f"{number:06}", **values))
-            assert redis.zcard("saver:{680}:index:t") <= 2
-            assert redis.hlen("saver:{680}:values:t") <= 2 * channels
+            assert redis.zcard(key("index:t")) <= 2
+            assert redis.hlen(key("values:t")) <= 2 * channels
 
 
 def test_fan_out(server: Server, redis: Redis) -> None:
@@ -147,7 +155,7 @@ def test_fan_out(server: Server, redis: Redis) -> None:
         graph, most = fan_out(saver, 40, lambda _: False), []
         for _ in range(8):
             graph.invoke({"results": []}, AT)
-            most.append(redis.zcard("saver:{680}:index:t"))
+            most.append(redis.zcard(key("index:t")))
         assert max(most[4:]) <= max(most[:4])
 
 
@@ -168,7 +176,7 @@ def test_runs_that_were_trimmed(server: Server, redis: Redis) -> None:
     with keeping(server, 2) as saver:
         for number in range(9):
             put(saver, config(), checkpoint(f"{number}"), run_id=f"run{number // 3}")
-        assert redis.zcard("saver:{680}:runs") == redis.zcard("saver:{680}:runs_of") == 1
+        assert redis.zcard(key("runs")) == redis.zcard(key("runs_of")) == 1
         saver.delete_for_runs(["run2"])
     assert redis.keys() == []
 
