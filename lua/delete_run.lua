@@ -55,5 +55,5 @@ until #members == 0 or work <= 0
 if #members == 0 then leave_run(thread_id, run, '') end
 after_drops(thread_id)
 if #members > 0 then return high end
-sweep()
+sweep(thread_id)
 return false

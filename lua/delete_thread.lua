@@ -24,5 +24,5 @@ for _, name in ipairs({ 'threads', 'runs', 'runs_of', 'expiry' }) do
 end
 
 redis.call('UNLINK', unpack(KEYS, SHARD_KEYS + 1))
-sweep()
+sweep(thread_id)
 return unregister(thread_id, BATCH) and 0 or 1

@@ -24,7 +24,7 @@ for _, name in ipairs({ 'threads', 'runs', 'runs_of', 'expiry' }) do
   redis.call('ZCARD', key[name])
 end
 
-sweep()
+sweep(thread_id)
 if redis.call('EXISTS', key.index, key.pending) == 0 then return 0 end
 redis.call('ZREM', key.expiry, thread_id)
 if ttl == 'pin' then

@@ -40,5 +40,5 @@ repeat
   end
 until not first or work <= 0
 after_drops(thread_id)
-sweep()
+sweep(thread_id)
 return first and from or false

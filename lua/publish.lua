@@ -31,6 +31,10 @@ for position = THREAD_KEYS + 1, #KEYS do staged = staged + call('EXISTS', KEYS[p
 if staged == 0 then return redis.status_reply('GONE') end
 if call('EXISTS', key.index, key.pending) > 0 then return redis.status_reply('TAKEN') end
 
+-- What is left of a thread that expired goes first, else a sweep would take the copy's runs for its.
+if call('ZSCORE', key.expiry, thread_id) and not unregister(thread_id, BATCH) then
+  return redis.status_reply('MORE')
+end
 local members = call('ZRANGEBYLEX', key.runs_of, '[' .. staged_id .. '\0', '(' .. staged_id .. '\1',
   'LIMIT', 0, BATCH)
 for _, member in ipairs(members) do
@@ -48,7 +52,6 @@ for position = SHARD_KEYS + 1, THREAD_KEYS do
     call('PERSIST', KEYS[position])
   end
 end
-call('ZREM', key.expiry, thread_id)
 register(thread_id)
 unregister(staged_id, 1)
 renew(thread_id, ttl)

@@ -114,7 +114,7 @@ else
 end
 
 if has_extras then
-  sweep()
+  sweep(thread_id)
   registered = call('ZSCORE', key.threads, thread_id)
   run_registered = run == '' or call('ZSCORE', key.runs, run .. thread_id)
 end

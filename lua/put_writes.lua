@@ -60,7 +60,7 @@ local registered = call('ZSCORE', key.threads, thread_id)
 call('ZCARD', key.pending)  -- see guard
 if has_extras or ttl > 0 then
   for _, name in ipairs({ 'runs', 'runs_of', 'expiry' }) do call('ZCARD', key[name]) end
-  sweep()
+  sweep(thread_id)
   registered = call('ZSCORE', key.threads, thread_id)
 end
 

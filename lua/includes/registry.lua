@@ -34,11 +34,16 @@ local function unregister(thread_id, most)
   return true
 end
 
--- Removes what the registries still hold of threads that expired a second ago or more: of 3
--- threads and 100 runs each at most, so that every writer does a little. O(log threads).
-local function sweep()
+-- Removes what the registries still hold of threads that expired, so that every writer does a
+-- little: of its own one, before this begins anew, and of 3 others. Those a second later, as a
+-- script may see keys a moment longer than the clock has it. O(log threads).
+local function sweep(thread_id)
   if redis.call('EXISTS', key.expiry) == 0 then return end
+  local expires_at = tonumber(redis.call('ZSCORE', key.expiry, thread_id))
+  if expires_at and expires_at <= now() and redis.call('EXISTS', key.index, key.pending) == 0 then
+    unregister(thread_id, 500)
+  end
   local expired = redis.call('ZRANGEBYSCORE', key.expiry, '-inf', digits(now() - 1000),
     'LIMIT', 0, 3)
-  for _, thread_id in ipairs(expired) do unregister(thread_id, 100) end
+  for _, each in ipairs(expired) do unregister(each, 100) end
 end
