@@ -1,4 +1,4 @@
-"""LangGraph's own conformance suite: the base capabilities, sync and async."""
+"""LangGraph's own conformance suite: every capability, sync and async."""
 
 from __future__ import annotations
 
@@ -47,16 +47,31 @@ class SyncBehindAsync(BaseCheckpointSaver[str]):
         """`delete_thread`."""
         self._saver.delete_thread(*args, **options)
 
+    async def adelete_for_runs(self, *args: Any, **options: Any) -> None:
+        """`delete_for_runs`."""
+        self._saver.delete_for_runs(*args, **options)
+
+    async def acopy_thread(self, *args: Any, **options: Any) -> None:
+        """`copy_thread`."""
+        self._saver.copy_thread(*args, **options)
+
+    async def aprune(self, *args: Any, **options: Any) -> None:
+        """`prune`."""
+        self._saver.prune(*args, **options)
+
 
 async def check(registered: RegisteredCheckpointer) -> None:
-    """Runs the suite; every base capability must be there and pass."""
+    """Runs the suite; all eight capabilities must be there and pass."""
     wanted = {capability.value for capability in ALL_CAPABILITIES}
-    report = await validate(registered, capabilities=wanted)
-    results = {name: report.results[name] for name in wanted}
-    assert {name: result.failures for name, result in results.items()} == {
-        name: [] for name in wanted
-    }
-    assert all(result.passed and result.tests_passed for result in results.values())
+    assert len(wanted) == 8
+    results = (await validate(registered, capabilities=wanted)).results
+    assert results.keys() == wanted
+    for result in results.values():
+        assert result.failures == []
+        assert result.detected
+        assert result.passed
+        assert result.tests_passed
+        assert not result.tests_failed + result.tests_skipped
 
 
 async def test_async_saver(server: Server) -> None:
@@ -88,6 +103,18 @@ async def test_async_methods_of_sync_saver(server: Server) -> None:
     async def made() -> AsyncIterator[RedisSaver]:
         with RedisSaver.from_conn_string(server.url) as saver:
             yield saver
+
+    await check(made)
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+async def test_decoding_sync_client(server: Server, protocol: int) -> None:
+    """RedisSaver with a client that decodes, over RESP2 and RESP3."""
+
+    @checkpointer_test(f"sync, decode_responses, RESP{protocol}")
+    async def made() -> AsyncIterator[SyncBehindAsync]:
+        with server.client(decode_responses=True, protocol=protocol) as client:
+            yield SyncBehindAsync(RedisSaver(client))
 
     await check(made)
 
