@@ -12,7 +12,7 @@ from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
 from saver import AsyncRedisSaver, RedisSaver
-from tests.lifecycle import expires_at
+from tests.lifecycle import expires_at, key, registry
 from tests.samples import checkpoint, config, put
 
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ def test_ways_to_say_it(redis: Redis, ttl: Any, wanted: timedelta | None) -> Non
 def test_less_than_a_millisecond(redis: Redis) -> None:
     """The shortest time is a millisecond: it is not taken for none."""
     put(RedisSaver(redis, ttl=timedelta(microseconds=1)), config())
-    assert redis.zcard("saver:{680}:expiry") == 1
-    while redis.exists("saver:{680}:index:t"):
+    assert redis.zcard(registry("expiry")) == 1
+    while redis.exists(key("index")):
         pass
 
 
