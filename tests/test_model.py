@@ -67,8 +67,18 @@ def same(left: Any, right: Any) -> bool:
     return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
 
 
+Named = tuple[str, str, str]
+"""Thread, namespace and id of a checkpoint."""
+Value = tuple[str, str, str, Any]
+"""Thread, namespace, channel and version of a channel value."""
+
+
 class Model(RuleBasedStateMachine):
-    """Does the same to both savers, and asks both the same."""
+    """Does the same to both savers, and asks both the same.
+
+    Other than the oracle, a saver drops a value with the last checkpoint that holds it, and stores
+    one that is not there although `new_versions` does not name it, with all others of that put.
+    """
 
     saver: RedisSaver | AsyncRedisSaver
     numbers = itertools.count()
@@ -78,6 +88,8 @@ class Model(RuleBasedStateMachine):
         self.prefix = f"model{next(self.numbers)}"
         self.oracle = InMemorySaver()
         self.threads: set[str] = set()
+        self.held: dict[Named, set[Value]] = {}
+        self.holders: dict[Value, set[Named]] = defaultdict(set)
         self.open()
 
     def open(self) -> None:
@@ -137,9 +149,25 @@ class Model(RuleBasedStateMachine):
         made["channel_versions"] = channel_versions
         made["channel_values"] = channel_values
         new = {name: version for name, version in channel_versions.items() if name in changed}
-        arguments = (config(thread, ns, parent), made, metadata, new)
-        assert self.call("put", *arguments) == self.oracle.put(*arguments)
+        at = config(thread, ns, parent)
+        stored = self.call("put", at, made, metadata, new)
+        valued = {name: channel_versions[name] for name in channel_versions.keys() & channel_values}
+        held = {(thread, ns, name, version) for name, version in valued.items()}
+        if any(not self.holders[value] for value in held if value[2] not in new):
+            new = {**new, **valued}
+        assert stored == self.oracle.put(at, made, metadata, new)
+        self.hold((thread, ns, checkpoint_id), held)
         self.threads.add(thread)
+
+    def hold(self, named: Named, held: set[Value]) -> None:
+        """Takes from the oracle, which keeps every value, those that no checkpoint holds now."""
+        for value in self.held.pop(named, set()) - held:
+            self.holders[value].discard(named)
+            if not self.holders[value]:
+                self.oracle.blobs.pop(value, None)
+        self.held[named] = held
+        for value in held:
+            self.holders[value].add(named)
 
     @rule(
         thread=threads,
@@ -209,6 +237,8 @@ class Model(RuleBasedStateMachine):
         """Everything of a thread goes."""
         self.call("delete_thread", thread)
         self.oracle.delete_thread(thread)
+        for named in [named for named in self.held if named[0] == thread]:
+            self.hold(named, set())
 
     def teardown(self) -> None:
         """After everything is deleted no key is left."""
