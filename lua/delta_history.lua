@@ -75,10 +75,10 @@ local function find_values(record, references, position, found)
   return true
 end
 
--- Whether one of the channels that remain continues, by what the first checkpoint says, beyond what
--- is still there.
-local function is_cut(first)
-  for pair in each(first.lows) do
+-- Whether one of the channels that remain continues beyond the last checkpoint that is there. One
+-- that it does not know began after it.
+local function is_cut(last)
+  for pair in each(parts_of(last).lows) do
     if remaining[pair:sub(1, pair:find('\0', 1, true) - 1)] then return true end
   end
   return false
@@ -107,12 +107,12 @@ while left > 0 and parent ~= '' do
   if #ancestors >= MAX_WALKED or page.bytes >= MAX_BYTES then
     return { ancestors, found, checkpoint_id, since }
   end
-  checkpoint_id, record = parent, record_of(parent)
-  if not record then
-    local first = record_of(since)
-    if not first or is_cut(parts_of(first)) then return LOST end
+  local before = record_of(parent)
+  if not before then
+    if is_cut(record) then return LOST end
     break
   end
+  checkpoint_id, record = parent, before
   local references
   references, parent = links_of(record)
   ancestors[#ancestors + 1] = writes_of(ns .. '\0' .. checkpoint_id)
