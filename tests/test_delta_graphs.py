@@ -57,10 +57,12 @@ def latest(*graphs: Any) -> list[Any]:
     return [plain(graph.get_state(AT)) for graph in graphs]
 
 
-def check_kept(before: dict[str, Any], after: dict[str, Any], keep: int) -> None:
+def check_kept(
+    before: dict[str, Any], after: dict[str, Any], keep: int, needed: int = NEEDED
+) -> None:
     """The newest are as before; what they need stays; of the others nothing reads differently."""
     assert list(after)[:keep] == list(before)[:keep]
-    assert len(after) <= keep + NEEDED
+    assert len(after) <= keep + needed
     for number, (checkpoint_id, state) in enumerate(after.items()):
         assert state == before[checkpoint_id] or (state is None and number >= keep)
 
@@ -260,6 +262,31 @@ def of_kind(state: Any, saver: Any) -> Any:
     builder.add_node("one", lambda it: {"c": ["one"], **({} if len(it["c"]) % 3 else {"a": [7]})})
     builder.add_node("two", lambda it: {"c": [len(it.get("a", []))]})
     return builder.add_edge(START, "one").add_edge("one", "two").compile(saver)
+
+
+class LateState(TypedDict):
+    """A channel that turns write from the start, and one that they write later."""
+
+    a: Annotated[list[Any], DeltaChannel(appended, snapshot_frequency=2)]  # type: ignore[valid-type]
+    c: Annotated[list[Any], DeltaChannel(appended, snapshot_frequency=5)]  # type: ignore[valid-type]
+
+
+@pytest.mark.parametrize("late", [1, 3, 4])
+def test_channel_first_written_late(saver: RedisSaver, late: int) -> None:
+    """A channel that began in the middle of a thread needs nothing from before."""
+
+    def made(saver: Any) -> Any:
+        builder = StateGraph(LateState).add_node("one", lambda state: {"a": [len(state["a"])]})
+        builder.add_node("two", lambda it: {"c": [7]} if len(it["a"]) > 2 * late else {"a": []})
+        return builder.add_edge(START, "one").add_edge("one", "two").compile(saver)
+
+    graph, expected = made(saver), made(InMemorySaver())
+    for number in range(14):
+        given = {"a": [number]}
+        assert graph.invoke(given, AT) == expected.invoke(given, AT)
+        before = states(graph, saver)
+        saver.prune(["t"], keep_last=2)
+        check_kept(before, states(graph, saver), 2, needed=5 * 4)
 
 
 @pytest.mark.parametrize("durability", ["sync", "exit"])
