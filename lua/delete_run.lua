@@ -6,7 +6,8 @@
 -- ARGV[1] thread_id
 -- ARGV[2] run      the run's digest
 -- ARGV[3] high     ZREVRANGEBYLEX bound: '[' .. run .. '\255' at first, then the reply before
--- Reply: bound of the next call, or nil at the end. Errors: SAVERARGS, SAVERLAYOUT, WRONGTYPE.
+-- Reply: bound of the next call, or nil at the end.
+-- Errors: SAVERARGS, SAVERLAYOUT, SAVERLOST, WRONGTYPE.
 -- Cost: O(WORK) fields.
 
 -- @include keys
@@ -17,6 +18,7 @@
 -- @include registry
 -- @include record
 -- @include drop
+-- @include lost
 
 local WORK = 500
 
@@ -38,6 +40,8 @@ end
 local refused = refusal(THREAD_KEYS, 3)
 if refused then return refused end
 check_drop_keys()
+local lost = loss(key.index, thread_id)
+if lost then return lost end
 
 local work = WORK
 local members

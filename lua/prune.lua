@@ -8,7 +8,8 @@
 -- ARGV[1] thread_id
 -- ARGV[2] keep_last    int     how many of each namespace stay
 -- ARGV[3] from         ZRANGEBYLEX bound of the index: '-' to begin, then the reply before
--- Reply: bound of the next call, or nil at the end. Errors: SAVERARGS, SAVERLAYOUT, WRONGTYPE.
+-- Reply: bound of the next call, or nil at the end.
+-- Errors: SAVERARGS, SAVERLAYOUT, SAVERLOST, WRONGTYPE.
 -- Cost: O(WORK) fields.
 
 -- @include keys
@@ -20,6 +21,7 @@
 -- @include record
 -- @include drop
 -- @include trim
+-- @include lost
 
 local WORK = 500
 
@@ -28,6 +30,8 @@ local thread_id, keep_last, from = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local refused = refusal(THREAD_KEYS, 3, 2)
 if refused then return refused end
 check_drop_keys()
+local lost = loss(key.index, thread_id)
+if lost then return lost end
 
 local work = WORK
 local first
