@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from redis import Redis
@@ -15,18 +15,57 @@ from tests.samples import checkpoint, config, put
 from tests.servers import Server
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
 def filled(saver: RedisSaver) -> None:
-    """A thread with every kind of key."""
+    """A thread with every kind of key but those of removed checkpoints."""
     stored = put(saver, config(), checkpoint("1", a=1), run_id="run")
     saver.put_writes(stored, [("a", 1)], "task")
+    call = checkpoint("2", a=1)
+    put(saver, config(ns="node:task"), call, run_id="run", parents={"": "1"})
+    call["id"] = "3"
+    put(saver, config(ns="node:task", checkpoint_id="2"), call, run_id="run", parents={"": "1"})
+    delta = checkpoint("4", d=1)
+    delta["channel_values"] = {}
+    put(saver, config(ns="delta"), delta, counters_since_delta_snapshot={"d": [1, 1]})
+
+
+def writers(saver: RedisSaver) -> dict[str, Callable[[], object]]:
+    """Every operation that writes, on the thread of `filled`."""
+    return {
+        "put": lambda: put(saver, config(), checkpoint("9", a=2)),
+        "put_writes": lambda: saver.put_writes(config(checkpoint_id="1"), [("a", 1)], "other"),
+        "copy_thread": lambda: saver.copy_thread("t", "copy"),
+        "expire": lambda: saver.expire("t", 60),
+        "pin": lambda: saver.pin("t"),
+        "unpin": lambda: saver.unpin("t"),
+        "prune": lambda: saver.prune(["t"]),
+        "delete_for_runs": lambda: saver.delete_for_runs(["run"]),
+        "delete_thread": lambda: saver.delete_thread("t"),
+    }
+
+
+def readers(saver: RedisSaver) -> dict[str, Callable[[], Any]]:
+    """Every operation that reads, on the thread of `filled`."""
+    at = config(checkpoint_id="1")
+    below = config(ns="node:task", checkpoint_id="3")
+    return {
+        "get_tuple": lambda: saver.get_tuple(config()),
+        "get_tuple of an id": lambda: saver.get_tuple(at),
+        "list of a namespace": lambda: [*saver.list(config())],
+        "list": lambda: [*saver.list(config(ns=None))],
+        "list of everything": lambda: [*saver.list(None)],
+        "history": lambda: saver.get_delta_channel_history(config=below, channels=["a"]),
+        "ttl": lambda: saver.ttl("t"),
+        "threads": lambda: [(each.thread_id, each.checkpoints) for each in saver.threads()],
+    }
 
 
 def key_of(redis: Redis, kind: str) -> bytes:
     """The key of a kind."""
-    (key,) = (key for key in redis.keys() if f"}}:{kind}" in key.decode())
+    (key,) = (key for key in redis.keys() if key.endswith(f"}}:{kind}".encode()))
     return bytes(key)
 
 
@@ -38,14 +77,8 @@ def snapshot(redis: Redis) -> dict[bytes, bytes]:
 def test_server_down(tmp_path: Path) -> None:
     """redis-py's own error, from reads and writes."""
     saver = RedisSaver(Redis(unix_socket_path=str(tmp_path / "none"), retry=None))
-    for operation in (
-        lambda: saver.get_tuple(config()),
-        lambda: list(saver.list(config())),
-        lambda: list(saver.list(None)),
-        lambda: put(saver, config()),
-        lambda: saver.delete_thread("t"),
-        saver.setup,
-    ):
+    operations = {**readers(saver), **writers(saver), "setup": saver.setup}
+    for operation in operations.values():
         with pytest.raises(RedisConnectionError):
             operation()
 
@@ -74,18 +107,21 @@ def test_a_restart_is_survived() -> None:
 
 
 def test_full_server(saver: RedisSaver, redis: Redis) -> None:
-    """Over maxmemory with noeviction: writes raise and change nothing, reads and deletes go on."""
+    """Over maxmemory with noeviction: what adds raises and changes nothing, the rest goes on."""
     filled(saver)
-    before, read = snapshot(redis), saver.get_tuple(config())
+    before, read = snapshot(redis), [read() for read in readers(saver).values()]
     redis.config_set("maxmemory", 1)
-    with pytest.raises(OutOfMemoryError):
-        put(saver, config(), checkpoint("2", a=2))
-    with pytest.raises(OutOfMemoryError):
-        saver.put_writes(config(checkpoint_id="1"), [("a", 1)], "other")
+    writes = writers(saver)
+    for name in ("put", "put_writes", "copy_thread"):
+        with pytest.raises(OutOfMemoryError):
+            writes.pop(name)()
     assert snapshot(redis) == before
-    assert saver.get_tuple(config()) == read
-    assert [*saver.list(None)] == [read]
-    saver.delete_thread("t")
+    assert [read() for read in readers(saver).values()] == read
+    renewing = RedisSaver(redis, ttl=60, refresh_on_read=True)
+    assert renewing.get_tuple(config()) == read[0]
+    assert saver.ttl("t") is not None
+    for write in writes.values():
+        write()
     assert redis.keys() == []
 
 
@@ -111,7 +147,7 @@ def test_read_only_replica(server: Server) -> None:
     """A replica refuses writes and answers reads."""
     with RedisSaver.from_conn_string(server.url) as primary:
         filled(primary)
-        wanted = primary.get_tuple(config())
+        wanted = [read() for read in readers(primary).values()]
         with server.client() as client:
             client.config_set("repl-diskless-sync-delay", 0)
         with Server("--replicaof", f"127.0.0.1 {server.port}") as replica:
@@ -119,12 +155,14 @@ def test_read_only_replica(server: Server) -> None:
                 with replica.client() as client:
                     while client.info("replication")["master_link_status"] != "up":
                         pass
-                assert saver.get_tuple(config()) == wanted
-                assert [*saver.list(None)] == [wanted]
+                assert [read() for read in readers(saver).values()] == wanted
+                for write in writers(saver).values():
+                    with pytest.raises(ReadOnlyError):
+                        write()
+            options = {"ttl": 60, "refresh_on_read": True, "retry": None}
+            with RedisSaver.from_conn_string(replica.url, **options) as saver:
                 with pytest.raises(ReadOnlyError):
-                    put(saver, config(), checkpoint("2"))
-                with pytest.raises(ReadOnlyError):
-                    saver.delete_thread("t")
+                    saver.get_tuple(config())
 
 
 def test_newer_layout(saver: RedisSaver, redis: Redis) -> None:
@@ -132,47 +170,68 @@ def test_newer_layout(saver: RedisSaver, redis: Redis) -> None:
     filled(saver)
     redis.set(key_of(redis, "layout"), "2")
     before = snapshot(redis)
-    for operation in (
-        lambda: saver.get_tuple(config()),
-        lambda: list(saver.list(config())),
-        lambda: list(saver.list(None)),
-        lambda: put(saver, config()),
-        lambda: saver.put_writes(config(checkpoint_id="1"), [("a", 1)], "task"),
-        lambda: saver.delete_thread("t"),
-    ):
+    for operation in {**readers(saver), **writers(saver)}.values():
         with pytest.raises(errors.LayoutError, match=r"has layout 2.*upgrade the saver"):
             operation()
     assert snapshot(redis) == before
 
 
-@pytest.mark.parametrize(
-    ("kind", "readers"),
-    {
-        "index:": "get_tuple, list of a namespace",
-        "timeline:": "list",
-        "checkpoints:": "get_tuple, list of a namespace, list",
-        "values:": "get_tuple, list of a namespace, list",
-        "writes:": "get_tuple, list of a namespace, list",
-        "pending:": "get_tuple, list of a namespace, list",
-    }.items(),
-)
-def test_lost_keys(saver: RedisSaver, redis: Redis, kind: str, readers: str) -> None:
+EVERY = "get_tuple, list of a namespace, list, list of everything"
+LOST = {
+    "index": "get_tuple, list of a namespace, threads, ttl",
+    "timeline": "list, list of everything, threads, ttl",
+    "checkpoints": f"{EVERY}, get_tuple of an id, history, threads, ttl",
+    "values": f"{EVERY}, get_tuple of an id, history",
+    "writes": f"{EVERY}, get_tuple of an id",
+    "pending": f"{EVERY}, get_tuple of an id, history",
+    "holders": "",
+    "runs": "",
+    "spans": "",
+    "calls": "",
+}
+"""Kinds of keys, and the readers that would miss them."""
+
+
+@pytest.mark.parametrize("reader", readers(RedisSaver(Redis())))
+@pytest.mark.parametrize("kind", LOST)
+def test_lost_keys(saver: RedisSaver, redis: Redis, kind: str, reader: str) -> None:
     """A key that was evicted or deleted by hand raises in each reader that would miss it."""
     filled(saver)
-    whole = saver.get_tuple(config())
-    redis.delete(key_of(redis, kind))
-    for reader, read in {
-        "get_tuple": lambda: saver.get_tuple(config()),
-        "list of a namespace": lambda: next(saver.list(config())),
-        "list": lambda: next(saver.list(config(ns=None))),
-    }.items():
-        if reader in readers.split(", "):
-            with pytest.raises(errors.LostKeysError):
-                read()
-        else:
-            assert read() == whole
+    read = readers(saver)[reader]
+    whole = read()
+    redis.delete(key_of(redis, f"{kind}:t"))
+    if reader in LOST[kind].split(", "):
+        with pytest.raises(errors.LostKeysError):
+            read()
+    else:
+        assert read() == whole
     saver.delete_thread("t")
     assert saver.get_tuple(config()) is None
+    assert redis.keys() == []
+
+
+@pytest.mark.parametrize("kind", ["timeline", "checkpoints", "values", "writes", "pending"])
+def test_what_is_lost_is_not_copied(saver: RedisSaver, redis: Redis, kind: str) -> None:
+    """A copy would be short of what the source lost."""
+    filled(saver)
+    redis.delete(key_of(redis, f"{kind}:t"))
+    with pytest.raises(errors.LostKeysError):
+        saver.copy_thread("t", "copy")
+    assert saver.get_tuple(config("copy")) is None
+
+
+@pytest.mark.parametrize("operation", ["prune", "delete_for_runs"])
+@pytest.mark.parametrize("kinds", [["index"], ["index", "pending"], ["index", "checkpoints"]])
+def test_what_is_lost_is_not_cleared(
+    saver: RedisSaver, redis: Redis, operation: str, kinds: list[str]
+) -> None:
+    """A thread without its index is not taken for one that is empty: what is left stays."""
+    filled(saver)
+    redis.delete(*[key_of(redis, f"{kind}:t") for kind in kinds])
+    before = snapshot(redis)
+    with pytest.raises(errors.LostKeysError):
+        writers(saver)[operation]()
+    assert snapshot(redis) == before
 
 
 def test_all_keys_of_a_thread_lost(saver: RedisSaver, redis: Redis) -> None:
@@ -187,7 +246,7 @@ def test_all_keys_of_a_thread_lost(saver: RedisSaver, redis: Redis) -> None:
 def test_index_and_checkpoints_lost(saver: RedisSaver, redis: Redis) -> None:
     """Writes that are left do not make it a thread whose checkpoint has not arrived yet."""
     filled(saver)
-    redis.delete(key_of(redis, "index:"), key_of(redis, "checkpoints:"))
+    redis.delete(key_of(redis, "index:t"), key_of(redis, "checkpoints:t"))
     with pytest.raises(errors.LostKeysError):
         saver.get_tuple(config())
 
@@ -195,12 +254,12 @@ def test_index_and_checkpoints_lost(saver: RedisSaver, redis: Redis) -> None:
 def test_foreign_keys(saver: RedisSaver, redis: Redis) -> None:
     """A key of another type is refused before anything is written."""
     filled(saver)
-    key = key_of(redis, "values:")
+    key = key_of(redis, "values:t")
     redis.delete(key)
     redis.rpush(key, "somebody else's")
     before = snapshot(redis)
     with pytest.raises(errors.ForeignKeyError, match="under this prefix, choose another"):
-        put(saver, config(), checkpoint("2"))
+        put(saver, config(), checkpoint("2", a=1))
     assert snapshot(redis) == before
 
 
