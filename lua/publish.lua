@@ -31,7 +31,8 @@ for position = THREAD_KEYS + 1, #KEYS do staged = staged + call('EXISTS', KEYS[p
 if staged == 0 then return redis.status_reply('GONE') end
 if call('EXISTS', key.index, key.pending) > 0 then return redis.status_reply('TAKEN') end
 
--- What is left of a thread that expired goes first, else a sweep would take the copy's runs for its.
+-- What is left of a thread that expired goes first, else a sweep would take the copy's runs for
+-- its own.
 if call('ZSCORE', key.expiry, thread_id) and not unregister(thread_id, BATCH) then
   return redis.status_reply('MORE')
 end

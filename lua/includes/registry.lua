@@ -45,5 +45,5 @@ local function sweep(thread_id)
   end
   local expired = redis.call('ZRANGEBYSCORE', key.expiry, '-inf', digits(now() - 1000),
     'LIMIT', 0, 3)
-  for _, each in ipairs(expired) do unregister(each, 100) end
+  for _, one in ipairs(expired) do unregister(one, 100) end
 end
