@@ -162,13 +162,15 @@ def fill_every_kind(redis: Redis) -> None:
     """`fill`, and what it takes for every key in KINDS to be there.
 
     Besides: checkpoint 3 continues delta channel `d` from 2; 4 is of a subgraph call that started
-    from 1; 5 and 6 are of a namespace of which the older one was trimmed; the thread expires.
+    from 1; 5 was removed with its run and 6 of its namespace is left; the thread expires.
     """
     fill(redis)
     put(redis, b"3", record(b"a\0s1", b"d\0s1", parent=b"2"), b"?0", deltas=b"d\0")
     put(redis, b"4", record(run=RUN, origin=b"1"), ns=b"n:task")
-    for name in (b"5", b"6"):
-        put(redis, name, record(), ns=b"sub", keep_last=1)
+    removed = b"run00009"
+    put(redis, b"5", record(run=removed), ns=b"sub")
+    put(redis, b"6", record(), ns=b"sub")
+    run(redis, "delete_run", b"t", removed, b"[" + removed + b"\xff")
     run(redis, "expire", b"t", 3_600_000)
 
 

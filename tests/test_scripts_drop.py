@@ -148,7 +148,7 @@ def test_prune_of_many_namespaces(redis: Redis) -> None:
 
 
 def test_put_with_keep_last(redis: Redis) -> None:
-    """A put that trims its namespace leaves what prune would; others are not its business."""
+    """A put to the root trims it as prune would; other namespaces are not its business."""
     for name in (b"1", b"2", b"3"):
         put(redis, name, record(b"c\0s1"), b"1", b"\0c\0s1", b"P\0")
         put(redis, name, record(), ns=b"sub")
@@ -160,6 +160,16 @@ def test_put_with_keep_last(redis: Redis) -> None:
     assert after["pending:t"] == {b"\x003\0x": 0}
     assert after["writes:t"] == {b"\x003\0x": WRITE}
     assert after["deleted:t"].keys() == {b"\x001", b"\x002"}
+
+
+def test_put_of_a_subgraph_with_keep_last(redis: Redis) -> None:
+    """A put to another namespace trims that one and the root."""
+    for name in (b"1", b"2", b"3"):
+        for ns in (b"", b"sub", b"other"):
+            put(redis, name, record(), ns=ns)
+    put(redis, b"4", record(), ns=b"sub", keep_last=1)
+    left = [ids(redis, ns) for ns in (b"", b"sub", b"other")]
+    assert left == [[b"3"], [b"4"], [b"1", b"2", b"3"]]
 
 
 def test_put_with_keep_last_trims_a_few(redis: Redis) -> None:
