@@ -69,6 +69,10 @@ def nested(saver: BaseCheckpointSaver[Any] | None, *, memory: bool = False) -> A
     return builder.compile(saver)
 
 
+NEEDED = 8
+"""More checkpoints than these graphs ever need before the newest that stay."""
+
+
 def turn(number: int) -> dict[str, list[Any]]:
     """Input of one turn; every third leaves a channel out."""
     given = {"a": [f"a{number}"], "b": [f"b{number}"], "c": [f"c{number}"]}
@@ -99,3 +103,21 @@ def states(graph: Any, saver: BaseCheckpointSaver[Any], thread_id: str = "t") ->
         found.config["configurable"]["checkpoint_id"]: state_at(graph, found.config)
         for found in saver.list(config(thread_id))
     }
+
+
+def check_kept(
+    before: dict[str, Any], after: dict[str, Any], keep: int, needed: int = NEEDED
+) -> None:
+    """The newest are as before; what they need stays; of the others nothing reads differently."""
+    assert list(after)[:keep] == list(before)[:keep]
+    assert len(after) <= keep + needed
+    for number, (checkpoint_id, state) in enumerate(after.items()):
+        assert state == before[checkpoint_id] or (state is None and number >= keep)
+
+
+def in_runs(graph: Any, count: int, first: int = 0) -> list[Any]:
+    """Turns, each a run of its own."""
+    return [
+        graph.invoke(turn(number), {**config(ns=None), "metadata": {"run_id": f"run{number}"}})
+        for number in range(first, first + count)
+    ]
