@@ -24,6 +24,7 @@
 -- @include registry
 -- @include expiry
 -- @include record
+-- @include held
 -- @include drop
 -- @include trim
 
@@ -34,52 +35,13 @@ local thread_id, ns, checkpoint_id, record, flags = ARGV[1], ARGV[2], ARGV[3], A
 local deltas, ttl, keep_last = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
 local cleared = tonumber(ARGV[9])
 
--- {field = flag} of the values that a checkpoint holds, and how many references it has.
-local function held_by(references, held_flags)
-  local held, position = {}, 0
-  for reference in each(references) do
-    position = position + 1
-    local flag = held_flags:sub(position, position)
-    if flag ~= '0' then held[ns .. '\0' .. reference] = flag end
-  end
-  return held, position
-end
-
--- `channel NUL low NUL` for each delta channel: the smallest id on the way from the parent back to
--- where the channel's value was last stored.
-local function lows_of(parent)
-  if deltas == '' then return '' end
-  local stored = parent ~= '' and call('HGET', key.checkpoints, ns .. '\0' .. parent)
-  local before = stored and parts_of(stored)
-  local values, low_of, lows = {}, {}, {}
-  if before then
-    local position = 0
-    for reference in each(before.references) do
-      position = position + 1
-      local channel = reference:sub(1, reference:find('\0', 1, true) - 1)
-      values[channel] = before.flags:sub(position, position) == '1'
-    end
-    for pair in each(before.lows) do
-      local stop = pair:find('\0', 1, true)
-      low_of[pair:sub(1, stop - 1)] = pair:sub(stop + 1)
-    end
-  end
-  for channel in deltas:gmatch('%Z+') do
-    local low = before and parent or checkpoint_id
-    local further = not values[channel] and low_of[channel]
-    if further and precedes(further, low) then low = further end
-    lows[#lows + 1] = channel .. '\0' .. low .. '\0'
-  end
-  return table.concat(lows)
-end
-
 local refused = refusal(THREAD_KEYS, 9, 7, 8, 9)
 if refused then return refused end
 
 local member, entry = ns .. '\0' .. checkpoint_id, checkpoint_id .. '\0' .. ns
 local run, _, references, parent, origin =
   struct.unpack('>I4c0I4c0I4c0I4c0I4c0', record, 2)
-local held, number_of_references = held_by(references, flags)
+local held, number_of_references = held_by(ns, references, flags)
 local first_value = 10 + cleared
 local pairs_left = (#ARGV + 1 - first_value) / 2
 if #flags ~= number_of_references or flags:find('[^01?]') or pairs_left < 0
@@ -89,13 +51,13 @@ end
 
 local replaced = call('HGET', key.checkpoints, member)
 local before = replaced and parts_of(replaced)
-local held_before = before and held_by(before.references, before.flags) or {}
+local held_before = before and held_by(ns, before.references, before.flags) or {}
 for field, flag in pairs(held) do
   if flag == '?' and call('HEXISTS', key.values, field) == 0 then
     return redis.status_reply('INCOMPLETE')
   end
 end
-local lows = lows_of(parent)
+local lows = lows_of(ns, checkpoint_id, parent, deltas)
 local low = lowest(lows)
 local registered = call('ZSCORE', key.threads, thread_id)
 local run_registered = run == '' or call('ZSCORE', key.runs, run .. thread_id)
