@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -38,11 +39,12 @@ def shard_of(thread_id: str) -> int:
     return crc32(thread_id.encode()) % 1024
 
 
+@lru_cache(maxsize=4096)
 def neighbor(thread_id: str, number: int = 0) -> str:
     """Another id of the same shard."""
-    candidates = (f"{thread_id} {count}" for count in itertools.count())
-    same = (each for each in candidates if shard_of(each) == shard_of(thread_id))
-    return next(itertools.islice(same, number, None))
+    before = int(neighbor(thread_id, number - 1).rpartition(" ")[2]) if number else -1
+    candidates = (f"{thread_id} {count}" for count in itertools.count(before + 1))
+    return next(each for each in candidates if shard_of(each) == shard_of(thread_id))
 
 
 def key(kind: str, thread_id: str = "t") -> bytes:
