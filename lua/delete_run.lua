@@ -6,7 +6,7 @@
 -- ARGV[1] thread_id
 -- ARGV[2] run      the run's digest
 -- ARGV[3] high     ZREVRANGEBYLEX bound: '[' .. run .. '\255' at first, then the reply before
--- Reply: bound of the next call, or nil at the end.
+-- Reply: bound of the next call; at the end how many of the run's checkpoints stay, or nil for none.
 -- Errors: SAVERARGS, SAVERLAYOUT, SAVERLOST, WRONGTYPE.
 -- Cost: O(WORK) fields.
 
@@ -60,4 +60,5 @@ if #members == 0 then leave_run(thread_id, run, '') end
 after_drops(thread_id)
 if #members > 0 then return high end
 sweep(thread_id)
-return false
+local left = redis.call('ZLEXCOUNT', key.thread_runs, '[' .. run, '[' .. run .. '\255')
+return left > 0 and left

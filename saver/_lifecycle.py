@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 from uuid import uuid4
 
 from saver import _codec as codec
@@ -18,7 +18,7 @@ from saver._retention import Retention, checked_count
 from saver.errors import DamagedRecordError, LostKeysError, SaverError, ThreadNotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from langgraph.checkpoint.serde.base import SerializerProtocol
 
@@ -199,33 +199,36 @@ def prune(
 def delete_for_runs(keys: Keys, run_ids: Sequence[str]) -> Plan[None]:
     """Finds the threads of runs in every shard, and deletes the runs' checkpoints there."""
     runs = [digest(each.decode()) for each in _checked_ids("run_ids", "run_id", run_ids)]
+    runs.reverse()  # mostly the last is the newest, and rebuilt from the others
+    left: dict[bytes, int] = {}
     for start in range(0, len(runs), _RUNS_AT_ONCE):
         some = runs[start : start + _RUNS_AT_ONCE]
         for first in range(0, SHARDS, _SHARDS_AT_ONCE):
-            yield from _delete_in_shards(keys, some, range(first, first + _SHARDS_AT_ONCE))
+            yield from _find_and_delete(keys, some, range(first, first + _SHARDS_AT_ONCE), left)
+    # What stayed because another one of the runs needed it can go now.
+    before: dict[bytes, int] = {}
+    while len(runs) > 1 and left != before:
+        before, left = left, {}
+        yield from _delete_runs(keys, reversed(before), left)
 
 
-def _delete_in_shards(keys: Keys, runs: Sequence[bytes], shards: range) -> Plan[None]:
+def _find_and_delete(
+    keys: Keys, runs: Sequence[bytes], shards: range, left: dict[bytes, int]
+) -> Plan[None]:
     bounds = {shard: [b"[" + run for run in runs] for shard in shards}
     while bounds:
         replies = yield tuple(
             Call("runs", keys.shard(shard), (_THREADS_AT_ONCE, *some))
             for shard, some in bounds.items()
         )
-        found = [members for reply in replies for members in reply]
-        yield from _repeated(
-            {
-                member: Call(
-                    "delete_run",
-                    keys.thread(member[8:]),
-                    (member[8:], member[:8], b"[" + member[:8] + b"\xff"),
-                )
-                for members in found
-                for member in members
-                if member[8:9] != b"\0"  # a copy under way
-            },
-            _with_bound,
-        )
+        found = [
+            member
+            for reply in replies
+            for members in reply
+            for member in members
+            if member[8:9] != b"\0"  # a copy under way
+        ]
+        yield from _delete_runs(keys, found, left)
         bounds = {
             shard: further
             for shard, reply in zip(list(bounds), replies, strict=True)
@@ -233,19 +236,43 @@ def _delete_in_shards(keys: Keys, runs: Sequence[bytes], shards: range) -> Plan[
         }
 
 
+def _delete_runs(keys: Keys, members: Iterable[bytes], left: dict[bytes, int]) -> Plan[None]:
+    """Deletes runs (`run thread_id`); enters in `left` how many of their checkpoints stay."""
+
+    def following(call: Call, reply: bytes | int) -> Call | None:
+        if isinstance(reply, bytes):
+            return _with_bound(call, reply)
+        thread_id, run, _ = cast("tuple[bytes, ...]", call.args)
+        left[run + thread_id] = reply
+        return None
+
+    yield from _repeated(
+        {
+            member: Call(
+                "delete_run",
+                keys.thread(member[8:]),
+                (member[8:], member[:8], b"[" + member[:8] + b"\xff"),
+            )
+            for member in members
+        },
+        following,
+    )
+
+
 def _with_bound(call: Call, bound: bytes) -> Call:
     return Call(call.script, call.keys, (*call.args[:-1], bound))
 
 
 def _repeated(calls: Mapping[bytes, Call], following: Any) -> Plan[None]:
-    """Sends calls, some at once, each again as `following` has it while it replies something."""
+    """Sends calls, some at once, and for each that replies something the following one, if any."""
     waiting = list(calls.values())
     while waiting:
         some, waiting = waiting[:_THREADS_AT_ONCE], waiting[_THREADS_AT_ONCE:]
         replies = yield tuple(some)
-        waiting += [
+        further = [
             following(call, reply) for call, reply in zip(some, replies, strict=True) if reply
         ]
+        waiting += filter(None, further)
 
 
 def expire(keys: Keys, thread_id: str, how: int | Literal[b"pin", b"unpin"]) -> Plan[None]:

@@ -45,7 +45,7 @@ def test_delete_run(redis: Redis) -> None:
     """Its checkpoints go, but for the one whose delta channel checkpoint 3 continues."""
     fill_every_kind(redis)
     before = contents(redis)
-    assert run(redis, "delete_run", b"t", RUN, NEWEST) is None
+    assert run(redis, "delete_run", b"t", RUN, NEWEST) == 1
     after = contents(redis)
     assert after["index:t"].keys() == {b"\x002", b"\x003", b"sub\x006"}
     assert after["timeline:t"].keys() == {b"2\0", b"3\0", b"6\0sub"}
