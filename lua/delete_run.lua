@@ -6,7 +6,7 @@
 -- ARGV[1] thread_id
 -- ARGV[2] run      the run's digest
 -- ARGV[3] high     ZREVRANGEBYLEX bound: '[' .. run .. '\255' at first, then the reply before
--- Reply: bound of the next call; at the end how many of the run's checkpoints stay, or nil for none.
+-- Reply: bound of the next call; at the end how many of the run's checkpoints stay, nil for none.
 -- Errors: SAVERARGS, SAVERLAYOUT, SAVERLOST, WRONGTYPE.
 -- Cost: O(WORK) fields.
 
