@@ -1,36 +1,31 @@
-"""Plans that concern threads as a whole: copy, prune, delete by run, expire, describe."""
+"""Plans that concern threads as a whole: prune, delete by run, expire, describe."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, cast
-from uuid import uuid4
 
 from saver import _codec as codec
 from saver._filters import digest
 from saver._ids import encode_id
-from saver._keys import SHARD_KINDS, SHARDS
+from saver._keys import SHARDS
 from saver._listing import checked_limit, walk_threads
-from saver._plans import put_call
-from saver._requests import Call, InOrder, Page
-from saver._retention import Retention, checked_count
-from saver.errors import DamagedRecordError, LostKeysError, SaverError, ThreadNotFoundError
+from saver._requests import Call, Page
+from saver._retention import checked_count
+from saver.errors import DamagedRecordError, ThreadNotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from langgraph.checkpoint.serde.base import SerializerProtocol
 
     from saver._keys import Keys
     from saver._plans import Plan
 
-_PAGE = 50
 _SHARDS_AT_ONCE = 128
 _THREADS_AT_ONCE = 100
 _RUNS_AT_ONCE = 100
-_STAGED = Retention(ttl=3_600_000)
-"""A copy that does not come to its end is gone after an hour."""
 
 
 @dataclass(frozen=True)
@@ -50,126 +45,6 @@ class ThreadInfo:
     """Time left to live; `None`: for ever."""
     pinned: bool
     """Kept for ever, whatever a saver's `ttl` is."""
-
-
-def copy_thread(keys: Keys, source: str, target: str, retention: Retention) -> Plan[None]:
-    """Replays a thread under a hidden name beside the target, then gives it the target's."""
-    source_id = encode_id("source_thread_id", source)
-    target_id = encode_id("target_thread_id", target)
-    if (yield _describe(keys, target_id)):
-        raise _taken(target)
-    staged_id = b"\0" + uuid4().hex.encode()
-    staged = keys.staged(target_id, staged_id)
-    copied = yield from _stage(keys.thread(source_id), source_id, staged, staged_id)
-    if not copied:
-        return
-    there, found = yield (_describe(keys, source_id), Call("describe", staged, (staged_id,)))
-    if not there:  # it was deleted, or expired, perhaps before all of it was read
-        yield from _discard(staged, staged_id)
-        return
-    if not found or found[0] + found[4] != copied:
-        raise _incomplete(source)
-    end = Call(
-        "publish",
-        keys.thread(target_id) + staged[len(SHARD_KINDS) :],
-        (target_id, staged_id, retention.ttl),
-    )
-    while (reply := (yield end)) == b"MORE":
-        pass
-    if reply == b"TAKEN":
-        yield from _discard(staged, staged_id)
-        raise _taken(target)
-    # It is gone, too, when the reply to an earlier publish was lost.
-    if reply == b"GONE" and not (yield _describe(keys, target_id)):
-        raise _incomplete(source)
-
-
-def _stage(
-    source: tuple[bytes, ...], source_id: bytes, staged: tuple[bytes, ...], staged_id: bytes
-) -> Plan[int]:
-    """Replays a thread into other keys, page by page; how many calls that took."""
-    copied = 0
-    for order, replay in ((b"timeline", _put_again), (b"pending", _write_again)):
-        bound: bytes | None = b"-"
-        while bound is not None:
-            page = yield Call("export", source, (source_id, order, bound, _PAGE))
-            bound = page[2]
-            calls = tuple(replay(staged, staged_id, page))
-            copied += len(calls)
-            if calls:
-                yield InOrder(calls)
-    return copied
-
-
-def _discard(staged: tuple[bytes, ...], staged_id: bytes) -> Plan[None]:
-    while (yield Call("delete_thread", staged, (staged_id,))):
-        pass
-
-
-def _taken(target: str) -> ValueError:
-    msg = f"the target thread {target!r} has checkpoints already: delete it, or pass another id"
-    return ValueError(msg)
-
-
-def _incomplete(source: str) -> SaverError:
-    return SaverError(f"the copy of {source!r} was lost before it was complete: repeat it")
-
-
-def _put_again(staged: tuple[bytes, ...], staged_id: bytes, page: Sequence[Any]) -> Iterator[Call]:
-    """The calls that store a page of export.lua, byte for byte."""
-    checkpoints, values = page[0], page[1]
-    sent = set()
-    for ns, checkpoint_id, data, positions, tasks in checkpoints:
-        stored = codec.unpack_record(data)
-        flags, fields = bytearray(), []
-        for position, flag, (channel, token) in zip(
-            positions, stored.held, stored.references, strict=True
-        ):
-            if flag == ord("0"):
-                flags += b"0"
-                continue
-            if position in sent:
-                flags += b"?"
-                continue
-            value = values[position - 1]
-            if value is None:
-                msg = f"the value of channel {channel!r} is gone"
-                raise LostKeysError(msg)
-            sent.add(position)
-            flags += b"1"
-            fields += [ns + b"\0" + channel.encode() + b"\0" + token, value]
-        yield put_call(
-            staged,
-            staged_id,
-            ns,
-            checkpoint_id,
-            stored.record.pack(),
-            bytes(flags),
-            b"".join([channel.encode() + b"\0" for channel, _ in stored.lows]),
-            [],
-            fields,
-            _STAGED,
-        )
-        for task_id, writes in zip(tasks[::2], tasks[1::2], strict=True):
-            yield _write_call(staged, staged_id, ns + b"\0" + checkpoint_id, task_id, writes)
-
-
-def _write_again(
-    staged: tuple[bytes, ...], staged_id: bytes, page: Sequence[Any]
-) -> Iterator[Call]:
-    fields = page[0]
-    for field, writes in zip(fields[::2], fields[1::2], strict=True):
-        member, _, task_id = field.rpartition(b"\0")
-        yield _write_call(staged, staged_id, member, task_id, writes)
-
-
-def _write_call(
-    staged: tuple[bytes, ...], staged_id: bytes, member: bytes, task_id: bytes, writes: bytes | None
-) -> Call:
-    if writes is None:
-        msg = f"the writes of task {task_id.decode()!r} are gone"
-        raise LostKeysError(msg)
-    return Call("put_writes", staged, (staged_id, member, task_id, writes, _STAGED.ttl))
 
 
 def prune(
@@ -284,7 +159,7 @@ def expire(keys: Keys, thread_id: str, how: int | Literal[b"pin", b"unpin"]) -> 
 
 def ttl(keys: Keys, thread_id: str) -> Plan[timedelta | None]:
     """How long a thread has left to live."""
-    reply = yield _describe(keys, encode_id("thread_id", thread_id))
+    reply = yield describe_call(keys, encode_id("thread_id", thread_id))
     if not reply:
         raise _not_found(thread_id)
     return _time_left(reply[5])
@@ -298,7 +173,9 @@ def threads(keys: Keys, serde: SerializerProtocol, limit: int | None) -> Plan[No
     """Yields pages of what is known of every thread."""
 
     def describe(thread_ids: Sequence[bytes], left: int | None) -> Plan[int | None]:
-        replies = (yield tuple(_describe(keys, each) for each in thread_ids)) if thread_ids else []
+        replies = (
+            (yield tuple(describe_call(keys, each) for each in thread_ids)) if thread_ids else []
+        )
         found = [
             _info(serde, each, reply)
             for each, reply in zip(thread_ids, replies, strict=True)
@@ -311,7 +188,8 @@ def threads(keys: Keys, serde: SerializerProtocol, limit: int | None) -> Plan[No
     yield from walk_threads(keys, describe, checked_limit(limit))
 
 
-def _describe(keys: Keys, thread_id: bytes) -> Call:
+def describe_call(keys: Keys, thread_id: bytes) -> Call:
+    """The call of describe.lua; its header says what it replies."""
     return Call("describe", keys.thread(thread_id), (thread_id,))
 
 

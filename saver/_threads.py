@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from saver import _lifecycle as lifecycle
+from saver._copies import copy_thread
 from saver._delta import get_delta_channel_history
 from saver._retention import milliseconds
 
@@ -51,7 +52,7 @@ class ThreadOperations:
             redis.exceptions.RedisError: The server is down or refuses; the target is as before.
         """
         self._transport.run(
-            lifecycle.copy_thread(self._keys, source_thread_id, target_thread_id, self._retention)
+            copy_thread(self._keys, source_thread_id, target_thread_id, self._retention)
         )
 
     def delete_for_runs(self, run_ids: Sequence[str]) -> None:
@@ -192,7 +193,7 @@ class ThreadOperations:
         Raises:
             TypeError: `limit` is not an `int`.
             ValueError: `limit` is negative.
-            SaverError: What is stored is damaged, or of a newer layout.
+            SaverError: What is stored is lost, damaged, or of a newer layout.
             redis.exceptions.RedisError: The server is down or refuses.
         """
         pages = self._transport.stream(lifecycle.threads(self._keys, self.serde, limit))
@@ -201,7 +202,7 @@ class ThreadOperations:
     async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
         """Async version of `copy_thread`."""
         await self._transport.arun(
-            lifecycle.copy_thread(self._keys, source_thread_id, target_thread_id, self._retention)
+            copy_thread(self._keys, source_thread_id, target_thread_id, self._retention)
         )
 
     async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
