@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from saver import RedisSaver
-from saver import _lifecycle as lifecycle
+from saver._copies import copy_thread
 from saver._retention import Retention
 from saver.errors import SaverError
 from tests.invariants import problems
@@ -61,7 +61,7 @@ def fill_pages(saver: RedisSaver) -> None:
 
 def plan(saver: RedisSaver, target: str, source: str = "t") -> Any:
     """The plan that copy_thread runs."""
-    return lifecycle.copy_thread(saver._keys, source, target, Retention())
+    return copy_thread(saver._keys, source, target, Retention())
 
 
 def rounds(

@@ -11,7 +11,7 @@ import pytest
 from redis import Redis
 
 from saver import AsyncRedisSaver, RedisSaver
-from saver import _lifecycle as lifecycle
+from saver._copies import copy_thread
 from saver._filters import digest
 from tests.invariants import problems
 from tests.lifecycle import delta, fill, key, neighbor, registered, registry, stepped, stored
@@ -252,11 +252,11 @@ def test_stale_entry_of_an_empty_shard(saver: RedisSaver, redis: Redis) -> None:
 def test_copies_under_way(saver: RedisSaver, redis: Redis) -> None:
     """One that is not there yet is left alone; its thread has the run afterwards."""
     fill_runs(saver)
-    plan = lifecycle.copy_thread(saver._keys, "t", "copy", saver._retention)
+    plan = copy_thread(saver._keys, "t", "copy", saver._retention)
     before = stored(redis)
     steps = stepped(saver, plan, lambda _: None)
     saver.delete_thread("copy")
-    plan = lifecycle.copy_thread(saver._keys, "t", "copy", saver._retention)
+    plan = copy_thread(saver._keys, "t", "copy", saver._retention)
     stepped(
         saver,
         plan,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from saver import RedisSaver
-from saver._lifecycle import copy_thread
+from saver._copies import copy_thread
 from saver._retention import Retention
 from tests.invariants import problems
 from tests.lifecycle import (

@@ -11,7 +11,7 @@ from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 from redis import Redis
 
 from saver import AsyncRedisSaver, RedisSaver, ThreadInfo
-from saver import _lifecycle as lifecycle
+from saver._copies import copy_thread
 from saver.errors import DamagedRecordError
 from tests.invariants import problems
 from tests.lifecycle import fill, let_expire, neighbor, shard_of, stepped
@@ -211,7 +211,7 @@ def test_copies_under_way(saver: RedisSaver) -> None:
         assert listed == shown[-1]
 
     target = neighbor("t", 200)
-    stepped(saver, lifecycle.copy_thread(saver._keys, "t", target, saver._retention), look)
+    stepped(saver, copy_thread(saver._keys, "t", target, saver._retention), look)
     assert len(shown) > 5
     assert all(names == shown[0] for names in shown)
     assert by_id(saver).keys() == shown[0] | {target}
