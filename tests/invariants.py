@@ -21,14 +21,19 @@ if TYPE_CHECKING:
 RUN_SIZE = 8
 
 
-def problems(redis: Redis, prefix: str = "saver") -> list[str]:
-    """Whatever contradicts something else among the keys under a prefix."""
+def problems(redis: Redis, prefix: str = "saver", *, in_order: bool = True) -> list[str]:
+    """Whatever contradicts something else among the keys under a prefix.
+
+    `in_order`: every checkpoint was put once, after its parent, and so has the lows that follow
+    from it.
+    """
     keyspace = read_keyspace(redis, prefix)
     found = keyspace.complaints
     for shard in keyspace.shards.values():
         for thread in shard.threads.values():
-            for check in (_orders, _values, _writes, _runs, _spans, _calls, _lows, _deleted):
+            for check in (_orders, _values, _writes, _runs, _spans, _calls, _deleted):
                 found += [f"{thread.name!r}: {each}" for each in check(thread)]
+            found += [f"{thread.name!r}: {each}" for each in _lows(thread, in_order=in_order)]
             found += [f"{thread.name!r}: {each}" for each in _expiry(thread, shard)]
         found += [f"shard {shard.number}: {each}" for each in _registries(shard, keyspace.now)]
     return found
@@ -124,7 +129,7 @@ def _calls(thread: Thread) -> Iterator[str]:
             yield f"calls has {member!r} under {origins}"
 
 
-def _lows(thread: Thread) -> Iterator[str]:
+def _lows(thread: Thread, *, in_order: bool) -> Iterator[str]:
     """A low follows from the parent. One that had not arrived yet leaves the own id."""
     for member, stored in thread.records.items():
         ns, _, checkpoint_id = member.partition(b"\0")
@@ -135,7 +140,7 @@ def _lows(thread: Thread) -> Iterator[str]:
             expected = parent_id
             if parent is not None and not _holds(parent, channel):
                 expected = min(parent_id, dict(parent.lows).get(channel, parent_id))
-            good = low == expected or (parent is None and low <= parent_id)
+            good = low == expected or (low <= parent_id and not (parent and in_order))
             if flags.get(channel) != ord("0"):
                 yield f"{member!r} has a low for {channel!r}, of which it holds a value"
             elif low != checkpoint_id and not (parent_id and good):
