@@ -18,14 +18,9 @@ local function lows_of(ns, checkpoint_id, parent, deltas)
   if deltas == '' then return '' end
   local stored = parent ~= '' and redis.call('HGET', key.checkpoints, ns .. '\0' .. parent)
   local before = stored and parts_of(stored)
-  local values, low_of, lows = {}, {}, {}
+  -- The parent has no low of a channel whose value it holds: there the way ends.
+  local low_of, lows = {}, {}
   if before then
-    local position = 0
-    for reference in each(before.references) do
-      position = position + 1
-      local channel = reference:sub(1, reference:find('\0', 1, true) - 1)
-      values[channel] = before.flags:sub(position, position) == '1'
-    end
     for pair in each(before.lows) do
       local stop = pair:find('\0', 1, true)
       low_of[pair:sub(1, stop - 1)] = pair:sub(stop + 1)
@@ -33,7 +28,7 @@ local function lows_of(ns, checkpoint_id, parent, deltas)
   end
   for channel in deltas:gmatch('%Z+') do
     local low = before and parent or checkpoint_id
-    local further = not values[channel] and low_of[channel]
+    local further = low_of[channel]
     if further and precedes(further, low) then low = further end
     lows[#lows + 1] = channel .. '\0' .. low .. '\0'
   end
