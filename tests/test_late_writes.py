@@ -10,9 +10,10 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 
 from saver import RedisSaver
+from saver.errors import LostKeysError
 from tests.graph_scenarios import Driver
 from tests.invariants import problems
-from tests.lifecycle import expires_at, fill, let_expire, neighbor, stored
+from tests.lifecycle import delta, expires_at, fill, let_expire, neighbor, stored
 from tests.samples import checkpoint, config, ids, put
 
 if TYPE_CHECKING:
@@ -197,5 +198,28 @@ async def test_graphs(
     for state in await driver.history(graph, config(ns=None)):
         assert state.values
     assert problems(redis) == []
+    saver.delete_thread("t")
+    assert redis.keys() == []
+
+
+def test_delta_channels(saver: RedisSaver, redis: Redis) -> None:
+    """What a delta channel was rebuilt from is gone: that raises, and never reads as less.
+
+    A snapshot makes the thread readable again, and so does another deletion.
+    """
+    fill(saver)
+    saver.delete_thread("t")
+    at = config(checkpoint_id="3")
+    steps = {"counters_since_delta_snapshot": {"log": [4, 4]}}
+    at = put(saver, at, delta("4", 4, 4, a=1), **steps)
+    saver.put_writes(at, [("log", [4])], "task")
+    at = put(saver, at, delta("5", 5, 5, a=1), **steps)
+    assert ids(saver.list(config())) == ["5", "4"]
+    with pytest.raises(LostKeysError):
+        saver.get_delta_channel_history(config=at, channels=["log"])
+    at = put(saver, at, delta("6", 6, 0))
+    put(saver, at, delta("7", 7, 1), **steps)
+    history = saver.get_delta_channel_history(config=config(), channels=["log"])
+    assert history == {"log": {"writes": [], "seed": ["seed 6"]}}
     saver.delete_thread("t")
     assert redis.keys() == []
