@@ -25,6 +25,8 @@
 -- @include lost
 
 local MAX_WALKED, MAX_BYTES = 1000, 1048576
+local CUT = redis.error_reply('SAVERLOST this checkpoint cannot be rebuilt: ancestors that its '
+  .. 'delta channels continue were removed. prune and keep_last keep what the newest ones need')
 
 local call = redis.call
 local thread_id, ns, checkpoint_id, since = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -109,7 +111,7 @@ while left > 0 and parent ~= '' do
   end
   local before = record_of(parent)
   if not before then
-    if is_cut(record) then return LOST end
+    if is_cut(record) then return CUT end
     break
   end
   checkpoint_id, record = parent, before

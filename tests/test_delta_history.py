@@ -145,7 +145,7 @@ def test_ancestor_removed_by_hand(saver: RedisSaver, redis: Redis) -> None:
     """A channel that continues beyond what is still there raises; one that ends before does not."""
     chain(saver, 6, a="seed")
     redis.hdel(key("checkpoints:t"), b"\0" + b"000003")
-    with pytest.raises(LostKeysError):
+    with pytest.raises(LostKeysError, match="ancestors that its delta channels continue"):
         saver.get_delta_channel_history(config=config(), channels=["a"])
     found = saver.get_delta_channel_history(config=config(), channels=["never written"])
     assert found == {"never written": {"writes": []}}
