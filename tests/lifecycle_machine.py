@@ -43,8 +43,9 @@ MOST = 50
 """Fields that a put trims at most."""
 threads = st.sampled_from(["t", *THREADS])
 runs = st.none() | st.sampled_from(RUNS)
-namespaces = st.sampled_from(["", "", "sub", "node:1", "node:1|deep:2"])
+namespaces = st.sampled_from(["", "", "", "sub", "node:1", "node:1", "node:1|deep:2"])
 ids = st.sampled_from(IDS)
+roots = st.none() | st.sampled_from(IDS[:3])
 savers = st.sampled_from([*OPTIONS])
 shared = st.dictionaries(st.sampled_from(["a", "b"]), st.sampled_from([1, 2, "1"]))
 fates = st.fixed_dictionaries(
@@ -118,7 +119,7 @@ class Writing(RuleBasedStateMachine):
         changed=st.sets(st.sampled_from(["a", "b"])),
         value=st.integers(0, 99),
         run=runs,
-        root=st.none() | ids,
+        root=roots,
     )
     def put(self, saver: str, **drawn: Any) -> None:
         """A new checkpoint, or another one of the same id."""
@@ -132,7 +133,7 @@ class Writing(RuleBasedStateMachine):
         count=st.integers(2, 5),
         writes=writes,
         run=runs,
-        root=st.none() | ids,
+        root=roots,
     )
     def superstep(self, saver: str, first: int, count: int, writes: Any, **drawn: Any) -> None:
         """Several checkpoints of a run, with writes in between; each changes one channel."""

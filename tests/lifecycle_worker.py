@@ -32,6 +32,7 @@ RUN = 8
 """Steps of one run."""
 VICTIMS = ["t", "t52", "{1}", "runs:\u00e9"]
 """Threads to which anything may happen; the first two share a shard."""
+OPTIONS: list[dict[str, Any]] = [{}, {"keep_last": 1}, {"ttl": 0.005}, {"ttl": 10}]
 COPIES = ["copy", "copy of own"]
 
 
@@ -147,7 +148,7 @@ def maintain(role: str, client: Redis) -> None:
 def disturb(role: str, client: Redis) -> None:
     """Does anything at all to the victims."""
     chance = random.Random(f"{role} {sys.argv[2]}")
-    savers = [RedisSaver(client, **options) for options in ({}, {"keep_last": 1}, {"ttl": 0.005})]
+    savers = [RedisSaver(client, **options) for options in OPTIONS]
     for number in range(STEPS * 4):
         with suppress(ThreadNotFoundError):
             disturb_once(chance.choice(savers), chance)
@@ -209,6 +210,7 @@ def main(url: str) -> None:
         if child == 0:
             code = 1
             try:
+                say(role, f"has pid {os.getpid()}")
                 with Redis.from_url(url) as client:
                     act(role, client)
                 code = 0
@@ -216,7 +218,6 @@ def main(url: str) -> None:
                 traceback.print_exc()
             os._exit(code)
         children[child] = role
-        say(role, f"has pid {child}")
     codes = {}
     while children:
         child, status = os.wait()

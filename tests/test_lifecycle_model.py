@@ -60,8 +60,9 @@ class AsyncMachine(Machine):
         return self.loop.run_until_complete(found())
 
 
-@pytest.mark.parametrize("machine", [SyncMachine, AsyncMachine])
-def test_lifecycle_model(server: Server, machine: type[Any]) -> None:
+@pytest.mark.parametrize(("machine", "examples"), [(SyncMachine, 50), (AsyncMachine, 30)])
+@pytest.mark.timeout(300)
+def test_lifecycle_model(server: Server, machine: type[Any], examples: int) -> None:
     """Every answer is the model's, and nothing that is stored contradicts anything else."""
     loop, client = asyncio.new_event_loop(), AsyncRedis(unix_socket_path=str(server.socket))
     named = {"server": server, "loop": loop, "client": client}
@@ -70,7 +71,7 @@ def test_lifecycle_model(server: Server, machine: type[Any]) -> None:
         run_state_machine_as_test(
             bound,
             settings=settings(
-                max_examples=50,
+                max_examples=examples,
                 stateful_step_count=30,
                 deadline=None,
                 phases=PHASES,
