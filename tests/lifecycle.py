@@ -99,9 +99,11 @@ def expires_at(redis: Redis, thread_id: str = "t") -> int:
 def let_expire(redis: Redis, thread_id: str = "t", *, beside: str | None = None) -> None:
     """The thread has expired a while ago; a staged one is in the shard of `beside`."""
     start = registry("", beside or thread_id)
-    for kind in (*KINDS, "deleted"):
-        redis.pexpireat(start + f"{kind}:{thread_id}".encode(), 1)
-    redis.zadd(start + b"expiry", {thread_id: 1})
+    with redis.pipeline(transaction=True) as at_once:
+        for kind in (*KINDS, "deleted"):
+            at_once.pexpireat(start + f"{kind}:{thread_id}".encode(), 1)
+        at_once.zadd(start + b"expiry", {thread_id: 1})
+        at_once.execute()
 
 
 def delta(checkpoint_id: str, version: int, steps: int, **channel_values: Any) -> Checkpoint:

@@ -53,13 +53,16 @@ def test_readers_of_the_target(server: Server, saver: RedisSaver, redis: Redis) 
     fill(saver)
     whole = ids(saver.list(config("t", None)))
     latest = "3"
-    over = threading.Event()
+    over, looks = threading.Event(), threading.Event()
     seen: set[int] = set()
 
     def copier(saver: RedisSaver, barrier: threading.Barrier) -> None:
         barrier.wait()
         for number in range(ROUNDS * 3):
             saver.copy_thread("t", "u")
+            looks.clear()
+            if number % 10 == 0:
+                looks.wait(30)
             if number % 2:
                 saver.prune(["u"], strategy="delete")
             else:
@@ -74,6 +77,8 @@ def test_readers_of_the_target(server: Server, saver: RedisSaver, redis: Redis) 
             listed = ids(saver.list(config("u", None)))
             assert listed in ([], whole)
             seen.add(len(listed))
+            if listed:
+                looks.set()
             for info in saver.threads():
                 assert info.thread_id in ("t", "u")
                 assert info.checkpoints == len(whole)
