@@ -25,7 +25,7 @@ from tests.samples import checkpoint, config
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-STEPS = 208
+STEPS = 124
 SNAPSHOTS = 7
 """A delta channel is stored whole every so many steps; not in the last one."""
 RUN = 8
