@@ -131,15 +131,34 @@ class Writing(RuleBasedStateMachine):
         ns=namespaces,
         first=st.integers(0, len(IDS) - 1),
         count=st.integers(2, 5),
+        changed=st.sets(st.sampled_from(["a", "b"])),
         writes=writes,
-        run=runs,
+        run=st.tuples(runs, runs),
         root=roots,
     )
-    def superstep(self, saver: str, first: int, count: int, writes: Any, **drawn: Any) -> None:
-        """Several checkpoints of a run, with writes in between; each changes one channel."""
+    def superstep(
+        self,
+        saver: str,
+        first: int,
+        count: int,
+        changed: set[str],
+        writes: Any,
+        run: Any,
+        **drawn: Any,
+    ) -> None:
+        """Several checkpoints, the later ones of another run, with writes in between."""
         for position, name in enumerate(IDS[first : first + count]):
             versions = {"a": 1, "b": name}
-            self._put(saver, name, versions, set(), {"b"}, position, **drawn)
+            self._put(
+                saver,
+                name,
+                versions,
+                set(),
+                changed,
+                position,
+                run=run[position >= count // 2],
+                **drawn,
+            )
             self._put_writes(saver, drawn["thread"], drawn["ns"], name, writes, "x", "p")
 
     def _put(
