@@ -60,7 +60,7 @@ class AsyncMachine(Machine):
         return self.loop.run_until_complete(found())
 
 
-@pytest.mark.parametrize(("machine", "examples"), [(SyncMachine, 100), (AsyncMachine, 50)])
+@pytest.mark.parametrize(("machine", "examples"), [(SyncMachine, 60), (AsyncMachine, 30)])
 @pytest.mark.timeout(300)
 def test_lifecycle_model(server: Server, machine: type[Any], examples: int) -> None:
     """Every answer is the model's, and nothing that is stored contradicts anything else."""
