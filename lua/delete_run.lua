@@ -37,6 +37,16 @@ local function is_needed(ns, checkpoint_id)
   end
 end
 
+-- The subgraph calls of a root checkpoint that is removed, which another run may have made, go with
+-- the next trim. How many they are. O(calls of the root).
+local function disown_calls(root)
+  local first, last = '[' .. root .. '\0', '(' .. root .. '\1'
+  local calls = redis.call('ZRANGEBYLEX', key.calls, first, last)
+  for _, member in ipairs(calls) do redis.call('ZADD', key.calls, 0, member:sub(#root + 1)) end
+  redis.call('ZREMRANGEBYLEX', key.calls, first, last)
+  return #calls
+end
+
 local refused = refusal(THREAD_KEYS, 3)
 if refused then return refused end
 check_drop_keys()
@@ -51,7 +61,10 @@ repeat
     high = '(' .. member
     local checkpoint_id, ns = member:sub(#run + 1):match('^(%Z*)%z(%Z*)$')
     work = work - 1
-    if not is_needed(ns, checkpoint_id) then work = work - drop(thread_id, ns, checkpoint_id) end
+    if not is_needed(ns, checkpoint_id) then
+      work = work - drop(thread_id, ns, checkpoint_id)
+      if ns == '' then work = work - disown_calls(checkpoint_id) end
+    end
     if work <= 0 then break end
   end
 until #members == 0 or work <= 0

@@ -183,6 +183,8 @@ class Thread:
             spanned = any(low <= each.id for x in newer for low in x.lows.values())
             if each.metadata.get("run_id") in runs and not spanned:
                 self._drop(each)
+                for call in [x for x in self.stored.values() if not each.ns and x.root == each.id]:
+                    call.root = ""
         assert whole & self.stored.keys() <= self._whole(), "the rule is not safe"
         self._release()
 

@@ -303,3 +303,14 @@ def test_while_writers_go_on(server: Server, saver: RedisSaver, redis: Redis) ->
         assert len(each.pending_writes or []) == 1
     saver.delete_for_runs(["other"])
     assert redis.keys() == []
+
+
+def test_calls_of_a_deleted_root(saver: RedisSaver) -> None:
+    """What another run did in a subgraph call of a deleted root goes when the thread is pruned."""
+    put(saver, config(), checkpoint("1", a=1), run_id="r1")
+    put(saver, config(ns="n:1"), checkpoint("2", a=1), run_id="r2", parents={"": "1"})
+    saver.delete_for_runs(["r1"])
+    assert ids(saver.list(config(ns=None))) == ["2"]
+    put(saver, config(), checkpoint("3", a=1))
+    saver.prune(["t"])
+    assert ids(saver.list(config(ns=None))) == ["3"]
