@@ -10,8 +10,9 @@ from rich.console import Console
 from benchmarks import operations, runs
 from benchmarks.deletion import delete_for_runs
 from benchmarks.environment import Environment
-from benchmarks.report import comparison_table, deletion_table, server_time_table
+from benchmarks.report import comparison_table, deletion_table, server_time_table, storage_table
 from benchmarks.scripts import server_times
+from benchmarks.storage import storage, times
 from tests.servers import Server
 
 if TYPE_CHECKING:
@@ -28,10 +29,12 @@ COMPARISONS: dict[str, Callable[[Environment], list[Comparison]]] = {
     "async-fan-out": runs.async_fan_out,
     "agents": runs.agents,
     "agents-sync": runs.agents_sync,
+    "compression": times,
 }
 SERVER_TIMES = "server-times"
 DELETE_FOR_RUNS = "delete-for-runs"
-NAMES = (*COMPARISONS, SERVER_TIMES, DELETE_FOR_RUNS)
+STORAGE = "storage"
+NAMES = (*COMPARISONS, SERVER_TIMES, DELETE_FOR_RUNS, STORAGE)
 
 
 def main(
@@ -72,6 +75,10 @@ def main(
         if DELETE_FOR_RUNS in chosen:
             others = (100, 10_000 if quick else 100_000)
             console.print(deletion_table(delete_for_runs(environment, others), others))
+        if STORAGE in chosen:
+            with console.status(STORAGE):
+                found_sizes = storage(environment, 200 if quick else 1_000)
+            console.print(storage_table(found_sizes))
 
 
 if __name__ == "__main__":

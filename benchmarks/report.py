@@ -8,6 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from benchmarks.scripts import LENGTHS, LOGGED
+from benchmarks.storage import SETTINGS
 
 LONGEST = 10_000
 """Microseconds that no call of a script may take."""
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from benchmarks.deletion import Deletion
     from benchmarks.measure import Comparison
     from benchmarks.scripts import ServerTime, Times
+    from benchmarks.storage import Stored
 
 
 def comparison_table(comparisons: list[Comparison]) -> Table:
@@ -75,4 +77,15 @@ def deletion_table(deletions: list[Deletion], others: tuple[int, ...]) -> Table:
         table.add_column(f"beside {count:,} threads", justify="right")
     for it in deletions:
         table.add_row(f"{it.checkpoints:,}", *(f"{time:,.1f}" for time in it.by_threads))
+    return table
+
+
+def storage_table(sizes: list[Stored]) -> Table:
+    """Bytes for each setting of `compression`."""
+    table = Table(title="Bytes by compression", box=SIMPLE_HEAD)
+    table.add_column("of", no_wrap=True)
+    for setting in SETTINGS:
+        table.add_column(str(setting), justify="right", no_wrap=True)
+    for it in sizes:
+        table.add_row(it.name, *(f"{size:,.0f}" for size in it.by_setting))
     return table
