@@ -17,6 +17,7 @@
 -- @include clock
 -- @include registry
 -- @include record
+-- @include chains
 -- @include drop
 -- @include lost
 

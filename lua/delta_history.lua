@@ -9,7 +9,8 @@
 -- ARGV[4] since    '' at first, then the reply's
 -- ARGV[5..]        channels to find a value for
 -- Reply: [[[task_id, writes, ...] of each ancestor, from the newest],
---         [channel, its value, position of its ancestor in the page, ...],
+--         [channel, position of its value, position of its ancestor in the page, ...],
+--         values, bases as list.lua's,
 --         checkpoint_id to go on below or nil at the end,
 --         id of the checkpoint whose ancestors these are: `since` of the next call].
 -- Errors: SAVERARGS, SAVERLAYOUT, SAVERLOST, WRONGTYPE.
@@ -21,10 +22,13 @@
 -- @include chunks
 -- @include references
 -- @include record
+-- @include chains
 -- @include page
+-- @include ahead
 -- @include lost
 
 local MAX_WALKED, MAX_BYTES = 1000, 1048576
+local LINKS = '>I4c0I4c0I4c0I4c0I4c0I4c0'
 local CUT = redis.error_reply('SAVERLOST this checkpoint cannot be rebuilt: ancestors that its '
   .. 'delta channels continue were removed. prune and keep_last keep what the newest ones need')
 
@@ -39,11 +43,6 @@ end
 
 local function record_of(id)
   return call('HGET', key.checkpoints, ns .. '\0' .. id)
-end
-
-local function links_of(record)
-  local _, _, references, parent = struct.unpack('>I4c0I4c0I4c0I4c0', record, 2)
-  return references, parent
 end
 
 -- The reference of a channel and its position, or nil. By plain finds: `each` would cost more than
@@ -62,16 +61,20 @@ local function reference_of(references, channel)
 end
 
 -- Reads the values that an ancestor has for channels that remain; false when one is lost.
-local function find_values(record, references, position, found)
+local function find_values(flags, references, position, found)
   for channel in pairs(remaining) do
     local reference, nth = reference_of(references, channel)
-    local value = reference and call('HGET', key.values, ns .. '\0' .. reference)
-    if reference and not value and is_held(record, nth) then return false end
+    local value_field = reference and ns .. '\0' .. reference
+    local value = reference and call('HGET', key.values, value_field)
+    if reference and not value and flags:sub(nth, nth) == '1' then return false end
     if value and value ~= '' then
       remaining[channel] = nil
       left = left - 1
-      page.bytes = page.bytes + #value
-      for _, part in ipairs({ channel, value, position }) do found[#found + 1] = part end
+      local value_position = #page.values + 1
+      position_of[value_field] = value_position
+      add_value(value_position, value)
+      add_bases(value_position, value_field)
+      for _, part in ipairs({ channel, value_position, position }) do found[#found + 1] = part end
     end
   end
   return true
@@ -99,15 +102,15 @@ local record = record_of(checkpoint_id)
 if not record then
   -- Once begun, the end of a history is not missed for nothing: it was removed meanwhile.
   if since ~= '' or call('ZSCORE', key.index, ns .. '\0' .. checkpoint_id) then return LOST end
-  return loss(key.index, thread_id) or { {}, {}, false, since }
+  return loss(key.index, thread_id) or { {}, {}, {}, {}, false, since }
 end
 if since == '' then since = checkpoint_id end
 
 local ancestors, found = {}, {}
-local _, parent = links_of(record)
+local _, _, _, _, _, parent = struct.unpack(LINKS, record, 2)
 while left > 0 and parent ~= '' do
   if #ancestors >= MAX_WALKED or page.bytes >= MAX_BYTES then
-    return { ancestors, found, checkpoint_id, since }
+    return { ancestors, found, page.values, page.bases, checkpoint_id, since }
   end
   local before = record_of(parent)
   if not before then
@@ -115,9 +118,9 @@ while left > 0 and parent ~= '' do
     break
   end
   checkpoint_id, record = parent, before
-  local references
-  references, parent = links_of(record)
-  ancestors[#ancestors + 1] = writes_of(ns .. '\0' .. checkpoint_id)
-  if not find_values(record, references, #ancestors, found) then return LOST end
+  local flags, references
+  flags, _, _, _, references, parent = struct.unpack(LINKS, record, 2)
+  ancestors[#ancestors + 1] = tasks_of(ns, checkpoint_id)
+  if not find_values(flags, references, #ancestors, found) then return LOST end
 end
-return { ancestors, found, false, since }
+return { ancestors, found, page.values, page.bases, false, since }

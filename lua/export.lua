@@ -7,8 +7,9 @@
 -- ARGV[2] order    'timeline', then 'pending'
 -- ARGV[3] from     ZRANGEBYLEX bound in that order: '-', or '(' .. last member of the page before
 -- ARGV[4] count    int     how many at most
--- Reply: [checkpoints, values, next bound or nil at the end of the order] as list.lua's; in the
---        order 'pending' [[ns NUL checkpoint_id NUL task_id, writes, ...], [], next bound or nil].
+-- Reply: [checkpoints, values, bases, next bound or nil at the end of the order] as list.lua's; in
+--        the order 'pending' [[ns NUL checkpoint_id NUL task_id, writes, ...], [], [], next bound
+--        or nil].
 -- Errors: SAVERARGS, SAVERLAYOUT, SAVERLOST, WRONGTYPE.
 -- Cost: O(count * (channels + tasks) + log checkpoints).
 
@@ -17,6 +18,7 @@
 -- @include clock
 -- @include chunks
 -- @include references
+-- @include chains
 -- @include page
 -- @include lost
 
@@ -43,12 +45,12 @@ if order == 'pending' then
       if not orphans[#orphans] then return LOST end
     end
   end
-  return { orphans, {}, next_bound(members, #members) }
+  return { orphans, {}, {}, next_bound(members, #members) }
 end
 
 if writes_lost() then return LOST end
 if #members == 0 then
-  return loss(key.timeline, thread_id) or { {}, {}, false }
+  return loss(key.timeline, thread_id) or { {}, {}, {}, false }
 end
 for position, member in ipairs(members) do
   local checkpoint_id, ns = member:match('^(%Z*)%z(%Z*)$')
@@ -56,6 +58,6 @@ for position, member in ipairs(members) do
   if not record then return LOST end
   add_checkpoint(ns, checkpoint_id, record)
   if page.bytes >= MAX_BYTES or position == #members then
-    return { page.checkpoints, page.values, next_bound(members, position) }
+    return { page.checkpoints, page.values, page.bases, next_bound(members, position) }
   end
 end

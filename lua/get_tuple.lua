@@ -4,7 +4,7 @@
 -- KEYS          of the thread, see includes/keys.lua
 -- ARGV[1] thread_id, ARGV[2] ns
 -- ARGV[3] checkpoint_id  '' for the latest: the greatest id of the namespace
--- Reply: [checkpoints, values] as list.lua's, with at most one checkpoint.
+-- Reply: [checkpoints, values, bases] as list.lua's, with at most one checkpoint.
 -- Errors: SAVERARGS, SAVERLAYOUT, SAVERLOST, WRONGTYPE.
 -- Cost: O(channels + tasks + log checkpoints).
 
@@ -13,6 +13,7 @@
 -- @include clock
 -- @include chunks
 -- @include references
+-- @include chains
 -- @include page
 -- @include lost
 -- @include latest

@@ -5,7 +5,7 @@
 -- ARGV[1] thread_id, ARGV[2] ns
 -- ARGV[3] checkpoint_id  '' for the latest: the greatest id of the namespace
 -- ARGV[4] ttl   int     milliseconds
--- Reply: [checkpoints, values] as list.lua's, with at most one checkpoint.
+-- Reply: [checkpoints, values, bases] as list.lua's, with at most one checkpoint.
 -- Errors: SAVERARGS, SAVERLAYOUT, SAVERLOST, WRONGTYPE.
 -- Cost: O(channels + tasks + log checkpoints).
 
@@ -15,6 +15,7 @@
 -- @include expiry
 -- @include chunks
 -- @include references
+-- @include chains
 -- @include page
 -- @include lost
 -- @include latest

@@ -11,6 +11,7 @@
 --                      a checkpoint without the key matches too; key and value are 8-byte digests
 -- Reply: [[[ns, checkpoint_id, record, [position of value, ...], [task_id, writes, ...]], ...],
 --         [value or nil, ...],            positions count from 1
+--         [position of the value that it starts from or 0, ...],  one a value
 --         high of the next page, or nil at the end].
 -- Errors: SAVERARGS, SAVERLAYOUT, SAVERLOST, WRONGTYPE.
 -- Cost: O(MAX_SCANNED + count * (channels + tasks) + log checkpoints).
@@ -20,6 +21,7 @@
 -- @include clock
 -- @include chunks
 -- @include references
+-- @include chains
 -- @include page
 -- @include lost
 
@@ -39,7 +41,7 @@ end
 
 local function matches(record)
   if #ARGV < 6 then return true end
-  local _, digests = struct.unpack('>I4c0I4c0', record, 2)
+  local _, _, _, digests = struct.unpack('>I4c0I4c0I4c0I4c0', record, 2)
   for position = 6, #ARGV do
     local term = ARGV[position]
     if not holds(digests, term:sub(2)) then
@@ -73,7 +75,7 @@ local scanned, step = 0, #ARGV < 6 and math.min(count, STEP) or STEP
 while scanned < MAX_SCANNED do
   local members = call('ZREVRANGEBYLEX', key[order], high, low, 'LIMIT', 0, step)
   if #members == 0 then
-    return loss(key[order], thread_id) or { page.checkpoints, page.values, false }
+    return loss(key[order], thread_id) or { page.checkpoints, page.values, page.bases, false }
   end
   for position, record in ipairs(records_of(members)) do
     high = '(' .. members[position]
@@ -82,10 +84,10 @@ while scanned < MAX_SCANNED do
       local ns, checkpoint_id = split(members[position])
       add_checkpoint(ns, checkpoint_id, record)
       if #page.checkpoints >= count or page.bytes >= MAX_BYTES then
-        return { page.checkpoints, page.values, high }
+        return { page.checkpoints, page.values, page.bases, high }
       end
     end
   end
   scanned = scanned + #members
 end
-return { page.checkpoints, page.values, high }
+return { page.checkpoints, page.values, page.bases, high }

@@ -19,6 +19,7 @@
 -- @include clock
 -- @include registry
 -- @include record
+-- @include chains
 -- @include drop
 -- @include trim
 -- @include lost

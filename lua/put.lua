@@ -12,7 +12,8 @@
 -- ARGV[8] keep_last    int     how many checkpoints of the namespace stay, 0 for all
 -- ARGV[9] cleared      int     how many value fields follow whose channel has no value any more
 -- ARGV[10..]           cleared fields, then field, value, field, value, ...
--- Reply: 'OK'; or 'INCOMPLETE' with nothing stored when a value flagged ? is not there.
+-- Reply: 'OK'; or 'INCOMPLETE' with nothing stored when a value flagged ? is not there, or not the
+--        version that a delta starts from.
 -- Errors: SAVERARGS, SAVERLAYOUT, WRONGTYPE.
 -- Cost: O(channels + log checkpoints), and 2 * TRIMMED fields of older checkpoints with keep_last.
 
@@ -25,6 +26,8 @@
 -- @include expiry
 -- @include record
 -- @include held
+-- @include chains
+-- @include incoming
 -- @include drop
 -- @include trim
 
@@ -34,6 +37,12 @@ local call = redis.call
 local thread_id, ns, checkpoint_id, record, flags = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local deltas, ttl, keep_last = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
 local cleared = tonumber(ARGV[9])
+
+-- The record as it is stored. O(#sections).
+local function stored(sections, held_flags, lows)
+  return 'P' .. struct.pack('>I4', #held_flags) .. held_flags
+    .. struct.pack('>I4', #lows) .. lows .. sections:sub(2)
+end
 
 local refused = refusal(THREAD_KEYS, 9, 7, 8, 9)
 if refused then return refused end
@@ -57,6 +66,8 @@ for field, flag in pairs(held) do
     return redis.status_reply('INCOMPLETE')
   end
 end
+local values = incoming(first_value)
+if not values then return redis.status_reply('INCOMPLETE') end
 local lows = lows_of(ns, checkpoint_id, parent, deltas)
 local low = lowest(lows)
 local registered = call('ZSCORE', key.threads, thread_id)
@@ -80,21 +91,9 @@ if has_extras then
   registered = call('ZSCORE', key.threads, thread_id)
   run_registered = run == '' or call('ZSCORE', key.runs, run .. thread_id)
 end
-for position = first_value, #ARGV, 2 do
-  local field = ARGV[position]
-  local is_new = call('HSET', key.values, field, ARGV[position + 1]) == 1
-  -- One that is there is held by another checkpoint, as an earlier one (?) is.
-  if held[field] and not is_new then held[field] = '?' end
-end
-for position = 10, first_value - 1 do
-  if call('HEXISTS', key.values, ARGV[position]) == 1 then
-    call('HSET', key.values, ARGV[position], '')
-  end
-end
-for field, flag in pairs(held) do
-  if flag == '?' and not held_before[field] then call('HINCRBY', key.holders, field, 1) end
-end
-call('HSET', key.checkpoints, member, record .. flags:gsub('%?', '1') .. lows)
+store_values(values, held, held_before)
+clear_values(10, first_value - 1)
+call('HSET', key.checkpoints, member, stored(record, (flags:gsub('%?', '1')), lows))
 call('ZADD', key.index, 0, member)
 call('ZADD', key.timeline, 0, entry)
 if before then

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from saver._batching import AsyncTransport
     from saver._retention import Retention
     from saver._transport import SyncTransport
+    from saver._values import ValueStore
 
 
 class BaseRedisSaver(ThreadOperations, BaseCheckpointSaver[str]):
@@ -40,11 +41,13 @@ class BaseRedisSaver(ThreadOperations, BaseCheckpointSaver[str]):
         serde: SerializerProtocol | None,
         prefix: str,
         retention: Retention,
+        store: ValueStore,
     ) -> None:
         super().__init__(serde=serde)
         self._transport = transport
         self._keys = Keys(prefix)
         self._retention = retention
+        self._store = store
 
     def setup(self) -> None:
         """Checks the server and loads the scripts; optional, for a start-up that fails early.
@@ -73,7 +76,9 @@ class BaseRedisSaver(ThreadOperations, BaseCheckpointSaver[str]):
             SaverError: What is stored is lost, damaged, or of a newer layout.
             redis.exceptions.RedisError: The server is down or refuses.
         """
-        return self._transport.run(plans.get_tuple(self._keys, self.serde, config, self._retention))
+        return self._transport.run(
+            plans.get_tuple(self._keys, self.serde, config, self._retention, self._store)
+        )
 
     def list(
         self,
@@ -145,6 +150,7 @@ class BaseRedisSaver(ThreadOperations, BaseCheckpointSaver[str]):
                 metadata,
                 new_versions,
                 self._retention,
+                self._store,
             )
         )
 
@@ -176,7 +182,14 @@ class BaseRedisSaver(ThreadOperations, BaseCheckpointSaver[str]):
         """
         self._transport.run(
             plans.put_writes(
-                self._keys, self.serde, config, writes, task_id, task_path, self._retention
+                self._keys,
+                self.serde,
+                config,
+                writes,
+                task_id,
+                task_path,
+                self._retention,
+                self._store,
             )
         )
 
@@ -201,7 +214,7 @@ class BaseRedisSaver(ThreadOperations, BaseCheckpointSaver[str]):
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Async version of `get_tuple`."""
         return await self._transport.arun(
-            plans.get_tuple(self._keys, self.serde, config, self._retention)
+            plans.get_tuple(self._keys, self.serde, config, self._retention, self._store)
         )
 
     def alist(
@@ -234,6 +247,7 @@ class BaseRedisSaver(ThreadOperations, BaseCheckpointSaver[str]):
                 metadata,
                 new_versions,
                 self._retention,
+                self._store,
             )
         )
 
@@ -247,7 +261,14 @@ class BaseRedisSaver(ThreadOperations, BaseCheckpointSaver[str]):
         """Async version of `put_writes`."""
         await self._transport.arun(
             plans.put_writes(
-                self._keys, self.serde, config, writes, task_id, task_path, self._retention
+                self._keys,
+                self.serde,
+                config,
+                writes,
+                task_id,
+                task_path,
+                self._retention,
+                self._store,
             )
         )
 
@@ -271,7 +292,9 @@ class BaseRedisSaver(ThreadOperations, BaseCheckpointSaver[str]):
         return f"{number + 1:032}.{random.random():016}"  # noqa: S311 - no secret
 
 
-_SAVER_OPTIONS = frozenset({"serde", "prefix", "ttl", "refresh_on_read", "keep_last"})
+_SAVER_OPTIONS = frozenset(
+    {"serde", "prefix", "ttl", "refresh_on_read", "keep_last", "compression", "cache_bytes"}
+)
 
 
 def split_options(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

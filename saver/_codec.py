@@ -1,21 +1,27 @@
 """Turns checkpoints, values and writes into the bytes that Redis keeps, and back.
 
 Sizes are 4 bytes, big-endian. `serde` produced every `type` and `data`; nothing here or in a script
-looks inside. The first byte of each is its envelope, PLAIN so far.
+looks inside. The first byte of each is its envelope.
 
-    value    PLAIN type NUL data                          '' when the channel lost its value
+    value    PLAIN type NUL data                          or compressed, see saver/_envelope.py;
+                                                          '' when the channel lost its value
     write    PLAIN task_path NUL channel NUL type NUL data
     writes   (index, size, write)*                        one record a task; index is signed
-    record   PLAIN (size, section)* held lows             `held` and `lows` are by put.lua
+    record   PLAIN (size, section)*                       `held`, `lows` by put.lua; then `Record`
 """
 
 from __future__ import annotations
 
+import re
 import struct
+from collections.abc import Callable
 from functools import lru_cache
 from pickle import PicklingError
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
+
+from saver._envelope import LARGEST, SMALLEST, deflated, inflated
 from saver._ids import encode_text
 from saver.errors import DamagedRecordError, LostKeysError
 
@@ -23,12 +29,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from langgraph.checkpoint.base import ChannelVersions
-    from langgraph.checkpoint.serde.base import SerializerProtocol
+    from langgraph.checkpoint.serde.base import CipherProtocol, SerializerProtocol
 
 PLAIN = b"P"
+COMPRESSED = b"\1"
+"""First byte of the type of what `dump_compressed` compressed."""
 MAX_BULK = 512 * 1024 * 1024
 """Bytes in one argument that a server accepts (`proto-max-bulk-len`)."""
 
+_USUAL_VERSION = re.compile(rb"\d{32}\.[\d.e-]*")
 _WRITE_HEAD = struct.Struct(">iI")
 _SIZE = struct.Struct(">I")
 _CUT = "a checkpoint record is cut short"
@@ -55,11 +64,11 @@ class Record(NamedTuple):
     def pack(self) -> bytes:
         """The record as put.lua takes it."""
         sections = b"".join([_SIZE.pack(len(section)) + section for section in self])
-        return _bounded("the checkpoint without its values", PLAIN + sections)
+        return bounded("the checkpoint without its values", PLAIN + sections)
 
 
 class Stored(NamedTuple):
-    """A record with what put.lua appended to it."""
+    """A record with what put.lua put in front of it."""
 
     record: Record
     references: list[tuple[str, bytes]]
@@ -78,7 +87,7 @@ def unpack_record(data: bytes) -> Stored:
     """
     _require_plain("checkpoint record", data)
     position, sections = 1, []
-    for _ in Record._fields:
+    for _ in range(2 + len(Record._fields)):
         try:
             (size,) = _SIZE.unpack_from(data, position)
         except struct.error as error:
@@ -86,12 +95,12 @@ def unpack_record(data: bytes) -> Stored:
         position += _SIZE.size
         sections.append(data[position : position + size])
         position += size
-    record = Record(*sections)
+    held, lows, *rest = sections
+    record = Record(*rest)
     references = unpack_references(record.references)
-    held = data[position : position + len(references)]
-    if len(held) < len(references):
+    if position != len(data) or len(held) != len(references):
         raise DamagedRecordError(_CUT)
-    return Stored(record, references, held, unpack_references(data[position + len(held) :]))
+    return Stored(record, references, held, unpack_references(lows))
 
 
 def dump(serde: SerializerProtocol, what: str, value: object) -> tuple[bytes, bytes]:
@@ -113,47 +122,55 @@ def dump(serde: SerializerProtocol, what: str, value: object) -> tuple[bytes, by
 
 @lru_cache(maxsize=64)
 def _encode_kind(kind: str) -> bytes:
-    return encode_text("the type that serde gives", kind)
+    encoded = encode_text("the type that serde gives", kind)
+    if encoded[:1] == COMPRESSED:
+        msg = f"the type that serde gives must not begin with \\x01: {kind!r}"
+        raise ValueError(msg)
+    return encoded
+
+
+def dump_compressed(serde: SerializerProtocol, what: str, value: object) -> tuple[bytes, bytes]:
+    """`dump`, compressed where that is shorter; `load` reads both."""
+    inner, cipher = layers(serde)
+    kind, data = dump(inner, what, value)
+    if SMALLEST <= len(data) <= LARGEST:
+        frame = deflated(data)
+        if len(frame) < len(data):
+            kind, data = COMPRESSED + kind, frame
+    return sealed(cipher, kind, data)
 
 
 def load(serde: SerializerProtocol, kind: bytes, data: bytes) -> Any:
-    """The value that `dump` encoded."""
-    return serde.loads_typed((kind.decode(), data))
-
-
-def pack_value(serde: SerializerProtocol, channel: str, value: object) -> bytes:
-    """A channel value as stored."""
-    what = f"the value of channel {channel!r}"
-    kind, data = dump(serde, what, value)
-    return _bounded(what, b"%b%b\0%b" % (PLAIN, kind, data))
-
-
-def unpack_value(serde: SerializerProtocol, channel: str, data: bytes) -> Any:
-    """The channel value that `pack_value` encoded."""
-    _require_plain(f"value of channel {channel!r}", data)
-    kind, _, payload = data[1:].partition(b"\0")
-    return load(serde, kind, payload)
-
-
-def unpack_values(
-    serde: SerializerProtocol,
-    references: Sequence[tuple[str, bytes]],
-    stored: Sequence[bytes | None],
-    held: bytes,
-) -> dict[str, Any]:
-    """The channel values of a checkpoint; a channel without a value is left out.
+    """The value that `dump` or `dump_compressed` encoded.
 
     Raises:
-        LostKeysError: the server held a value when the checkpoint was put and no longer does.
+        DamagedRecordError: it does not decompress.
     """
-    values = {}
-    for (channel, token), data, flag in zip(references, stored, held, strict=True):
-        if data:
-            values[channel] = unpack_value(serde, channel, data)
-        elif data is None and flag == ord("1"):
-            msg = f"the value of channel {channel!r}, version {token[1:].decode()!r}, is gone"
-            raise LostKeysError(msg)
-    return values
+    if kind[:1] != COMPRESSED:
+        return serde.loads_typed((kind.decode(), data))
+    inner, cipher = layers(serde)
+    kind, _, name = kind[1:].partition(b"+")
+    if name:
+        if cipher is None:
+            msg = "it is encrypted: pass the EncryptedSerializer that it was written with"
+            raise DamagedRecordError(msg)
+        data = cipher.decrypt(name.decode(), data)
+    return inner.loads_typed((kind.decode(), inflated(data)))
+
+
+def layers(serde: SerializerProtocol) -> tuple[SerializerProtocol, CipherProtocol | None]:
+    """Serializer and cipher: encrypted bytes do not compress, so compression goes in between."""
+    if type(serde) is EncryptedSerializer:
+        return serde.serde, serde.cipher
+    return serde, None
+
+
+def sealed(cipher: CipherProtocol | None, kind: bytes, data: bytes) -> tuple[bytes, bytes]:
+    """Type and data as EncryptedSerializer has them."""
+    if cipher is None:
+        return kind, data
+    name, secret = cipher.encrypt(data)
+    return kind + b"+" + name.encode(), secret
 
 
 def pack_references(versions: ChannelVersions) -> bytes:
@@ -173,12 +190,19 @@ def reference(channel: str, version: object) -> bytes:
 def _reference(channel: str, version: str | float) -> bytes:
     name = encode_text("a channel name", channel)
     if isinstance(version, str):
-        token = b"s" + encode_text(f"the version of channel {channel!r}", version)
+        token = _text_token(encode_text(f"the version of channel {channel!r}", version))
     elif isinstance(version, int) or (isinstance(version, float) and version.is_integer()):
         token = b"i%d" % version
     else:
         token = b"f%r" % version
     return name + b"\0" + token
+
+
+def _text_token(version: bytes) -> bytes:
+    """A version as LangGraph's savers make it (32 digits, a dot, digits), without its zeros."""
+    if _USUAL_VERSION.fullmatch(version):
+        return b"v" + (version[:31].lstrip(b"0") + version[31:])
+    return b"s" + version
 
 
 def unpack_references(data: bytes) -> list[tuple[str, bytes]]:
@@ -194,11 +218,21 @@ def version_of(token: bytes) -> str | int | float:
     kind, text = token[:1], token[1:].decode()
     if kind == b"s":
         return text
+    if kind == b"v":
+        number, dot, rest = text.partition(".")
+        return number.zfill(32) + dot + rest
     return int(text) if kind == b"i" else float(text)
 
 
+Dump = Callable[["SerializerProtocol", str, object], tuple[bytes, bytes]]
+"""`dump`, or `dump_compressed`."""
+
+
 def pack_writes(
-    serde: SerializerProtocol, writes: Mapping[int, tuple[str, Any]], task_path: str
+    serde: SerializerProtocol,
+    writes: Mapping[int, tuple[str, Any]],
+    task_path: str,
+    dump: Dump = dump,
 ) -> bytes:
     """The writes of one task, `{index: (channel, value)}`, as stored."""
     path = encode_text("task_path", task_path)
@@ -208,8 +242,8 @@ def pack_writes(
         kind, data = dump(serde, what, value)
         name = encode_text("a channel name", channel)
         body = b"%b%b\0%b\0%b\0%b" % (PLAIN, path, name, kind, data)
-        packed.append(_WRITE_HEAD.pack(index, len(_bounded(what, body))) + body)
-    return _bounded("the writes of the task", b"".join(packed))
+        packed.append(_WRITE_HEAD.pack(index, len(bounded(what, body))) + body)
+    return bounded("the writes of the task", b"".join(packed))
 
 
 class Write(NamedTuple):
@@ -259,7 +293,8 @@ def unpack_tasks(tasks: Sequence[bytes]) -> list[Write]:
     )
 
 
-def _bounded(what: str, data: bytes) -> bytes:
+def bounded(what: str, data: bytes) -> bytes:
+    """`data`, unless a server would not accept it."""
     if len(data) > MAX_BULK:
         msg = (
             f"{what} takes {len(data):,} bytes, a server accepts {MAX_BULK:,} in one value: "

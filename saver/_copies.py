@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from saver import _codec as codec
+from saver._envelope import parse
 from saver._ids import encode_id
 from saver._keys import SHARD_KINDS
 from saver._lifecycle import describe_call
@@ -66,7 +67,7 @@ def _stage(
         bound: bytes | None = b"-"
         while bound is not None:
             page = yield Call("export", source, (source_id, order, bound, _PAGE))
-            bound = page[2]
+            bound = page[3]
             calls = tuple(replay(staged, staged_id, page))
             copied += len(calls)
             if calls:
@@ -90,8 +91,8 @@ def _incomplete(source: str) -> SaverError:
 
 def _put_again(staged: tuple[bytes, ...], staged_id: bytes, page: Sequence[Any]) -> Iterator[Call]:
     """The calls that store a page of export.lua, byte for byte."""
-    checkpoints, values = page[0], page[1]
-    sent = set()
+    checkpoints, values, bases = page[:3]
+    sent: set[int] = set()
     for ns, checkpoint_id, data, positions, tasks in checkpoints:
         stored = codec.unpack_record(data)
         flags, fields = bytearray(), []
@@ -100,17 +101,12 @@ def _put_again(staged: tuple[bytes, ...], staged_id: bytes, page: Sequence[Any])
         ):
             if flag == ord("0"):
                 flags += b"0"
-                continue
-            if position in sent:
+            elif position in sent:
                 flags += b"?"
-                continue
-            value = values[position - 1]
-            if value is None:
-                msg = f"the value of channel {channel!r} is gone"
-                raise LostKeysError(msg)
-            sent.add(position)
-            flags += b"1"
-            fields += [ns + b"\0" + channel.encode() + b"\0" + token, value]
+            else:
+                flags += b"1"
+                stem = ns + b"\0" + channel.encode() + b"\0"
+                fields += _with_bases(stem, token, position, values, bases, sent)
         yield put_call(
             staged,
             staged_id,
@@ -125,6 +121,29 @@ def _put_again(staged: tuple[bytes, ...], staged_id: bytes, page: Sequence[Any])
         )
         for task_id, writes in zip(tasks[::2], tasks[1::2], strict=True):
             yield _write_call(staged, staged_id, ns + b"\0" + checkpoint_id, task_id, writes)
+
+
+def _with_bases(
+    stem: bytes,
+    token: bytes,
+    position: int,
+    values: Sequence[bytes | None],
+    bases: Sequence[int],
+    sent: set[int],
+) -> list[bytes]:
+    """Field, value, ... of a value not sent yet, after the versions that it starts from."""
+    fields: list[bytes] = []
+    while position and position not in sent:
+        value = values[position - 1]
+        if value is None:
+            msg = f"the value {(stem + token)!r} is gone"
+            raise LostKeysError(msg)
+        sent.add(position)
+        fields[:0] = [stem + token, value]
+        position = bases[position - 1]
+        if position:
+            token = parse(value).base
+    return fields
 
 
 def _write_again(

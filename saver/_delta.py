@@ -9,6 +9,7 @@ from langgraph.checkpoint.base import DeltaChannelHistory
 from saver import _codec as codec
 from saver._ids import encode_text, target_of
 from saver._requests import Call
+from saver._values import PageValues
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,16 +33,17 @@ def get_delta_channel_history(
     below: bytes | None = target.checkpoint_id or b""
     since = b""
     while remaining and below is not None:
-        ancestors, found, below, since = yield Call(
+        ancestors, found, stored, bases, below, since = yield Call(
             "delta_history",
             keys.thread(target.thread_id),
             (target.thread_id, target.ns, below, since, *remaining),
         )
+        values = PageValues(serde, stored, bases)
         ends = {}
         for name, value, position in zip(found[::3], found[1::3], found[2::3], strict=True):
             channel = remaining.pop(name)
             ends[channel] = position
-            seeds[channel] = codec.unpack_value(serde, channel, value)
+            seeds[channel] = values.load(value, channel)
         walking = {*ends, *remaining.values()}
         for position, tasks in enumerate(ancestors, 1):
             writes = codec.unpack_tasks(tasks)

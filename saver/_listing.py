@@ -116,7 +116,7 @@ def _pages_of_thread(
             keys.thread(thread_id),
             (thread_id, query.order, high, query.low, count, *query.terms),
         )
-        high = page[2]
+        high = page[3]
         tuples = tuples_of(serde, thread_id, page)
         if tuples:
             yield Page(tuples)

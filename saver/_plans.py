@@ -7,7 +7,7 @@ its calls. Yielding a tuple of calls asks for them in one go and receives the li
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from langgraph.checkpoint.base import (
     WRITES_IDX_MAP,
@@ -20,6 +20,8 @@ from saver._filters import digest, digests_of
 from saver._ids import config_of, encode_id, encode_text, target_of
 from saver._requests import Call
 from saver._retention import Retention
+from saver._values import PageValues, ValueStore
+from saver.errors import SaverError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,12 +30,14 @@ if TYPE_CHECKING:
     from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata
     from langgraph.checkpoint.serde.base import SerializerProtocol
 
+    from saver._envelope import Version
     from saver._ids import Target
     from saver._keys import Keys
 
 T = TypeVar("T")
 Plan = Generator[Any, Any, T]
 FOREVER = Retention()
+PLAIN_STORE = ValueStore()
 
 _OUTSIDE_HEAD = frozenset({"channel_values", "channel_versions"})
 
@@ -46,35 +50,42 @@ def put(
     metadata: CheckpointMetadata,
     new_versions: ChannelVersions,
     retention: Retention = FOREVER,
+    store: ValueStore = PLAIN_STORE,
 ) -> Plan[RunnableConfig]:
     """Stores a checkpoint and the values of the channels in `new_versions`."""
     target = target_of(config)
     checkpoint_id = _id_of(checkpoint)
     full_metadata = get_checkpoint_metadata(config, metadata)
-    record = _record(serde, target, checkpoint, full_metadata)
+    record = _record(serde, store.dump, target, checkpoint, full_metadata)
     deltas = _delta_channels(checkpoint, full_metadata)
 
-    def call(new_versions: ChannelVersions) -> Call:
-        values, cleared = _values(serde, target.ns, checkpoint, new_versions)
-        return put_call(
+    def call(changed: ChannelVersions, *, whole: bool) -> tuple[Call, _Packed]:
+        packed = _pack(serde, store, target, checkpoint, changed, whole=whole)
+        made = put_call(
             keys.thread(target.thread_id),
             target.thread_id,
             target.ns,
             checkpoint_id,
             record,
-            _held(checkpoint, new_versions),
+            _held(checkpoint, changed),
             deltas,
-            cleared,
-            values,
+            packed.cleared,
+            packed.values,
             retention,
         )
+        return made, packed
 
-    if (yield call(new_versions)) == b"INCOMPLETE":
-        # The thread was deleted, or expired, under a run that goes on. A channel that has no value
-        # here may have one at an older checkpoint, of the same version.
+    request, packed = call(new_versions, whole=False)
+    if (yield request) == b"INCOMPLETE":
+        # The thread was deleted, or expired, under a run that goes on; or another version of the
+        # saver's option stored what a delta starts from. A channel that has no value here may have
+        # one at an older checkpoint, of the same version.
         versions, values = checkpoint["channel_versions"], checkpoint["channel_values"]
-        stored = {channel: versions[channel] for channel in versions if channel in values}
-        yield call({**new_versions, **stored})
+        held = {channel: versions[channel] for channel in versions if channel in values}
+        request, packed = call({**new_versions, **held}, whole=True)
+        yield request
+    for channel, version in packed.versions.items():
+        store.learn((target.thread_id, target.ns, channel), version)
     return config_of(target.thread_id, target.ns, checkpoint_id)
 
 
@@ -118,6 +129,7 @@ def put_writes(
     task_id: str,
     task_path: str,
     retention: Retention = FOREVER,
+    store: ValueStore = PLAIN_STORE,
 ) -> Plan[None]:
     """Stores the writes of a task; sends nothing when there are none."""
     target = target_of(config)
@@ -130,7 +142,7 @@ def put_writes(
         WRITES_IDX_MAP.get(channel, index): (channel, value)
         for index, (channel, value) in enumerate(writes)
     }
-    record = codec.pack_writes(serde, by_index, task_path)
+    record = codec.pack_writes(serde, by_index, task_path, store.dump)
     if not record:
         return
     yield Call(
@@ -145,6 +157,7 @@ def get_tuple(
     serde: SerializerProtocol,
     config: RunnableConfig,
     retention: Retention = FOREVER,
+    store: ValueStore = PLAIN_STORE,
 ) -> Plan[CheckpointTuple | None]:
     """Reads the checkpoint that a config names, or the latest of its namespace."""
     target = target_of(config)
@@ -154,7 +167,7 @@ def get_tuple(
         page = yield Call("get_tuple_renewing", key, (*args, retention.ttl))
     else:
         page = yield Call("get_tuple", key, args)
-    found = tuples_of(serde, target.thread_id, page)
+    found = tuples_of(serde, target.thread_id, page, store)
     return found[0] if found else None
 
 
@@ -167,26 +180,38 @@ def delete_thread(keys: Keys, thread_id: str) -> Plan[None]:
 
 
 def tuples_of(
-    serde: SerializerProtocol, thread_id: bytes, page: Sequence[Any]
+    serde: SerializerProtocol,
+    thread_id: bytes,
+    page: Sequence[Any],
+    store: ValueStore | None = None,
 ) -> list[CheckpointTuple]:
-    """The checkpoints of a page that get_tuple.lua or list.lua replied."""
-    checkpoints, values = page[0], page[1]
-    return [_tuple(serde, thread_id, entry, values) for entry in checkpoints]
+    """The checkpoints of a page that get_tuple.lua or list.lua replied; `store` learns of them."""
+    checkpoints, stored, bases = page[:3]
+    values = PageValues(serde, stored, bases)
+    return [_tuple(serde, thread_id, entry, values, store) for entry in checkpoints]
 
 
 def _tuple(
     serde: SerializerProtocol,
     thread_id: bytes,
     entry: tuple[bytes, bytes, bytes, list[int], list[bytes]],
-    values: Sequence[bytes | None],
+    values: PageValues,
+    store: ValueStore | None,
 ) -> CheckpointTuple:
     ns, checkpoint_id, data, positions, tasks = entry
     record, references, held, _ = codec.unpack_record(data)
-    stored = [values[position - 1] for position in positions]
+    try:
+        channel_values = values.of_checkpoint(references, positions, held)
+    except SaverError as error:
+        msg = f"thread {thread_id.decode()!r}: {error}"
+        raise type(error)(msg) from error
+    if store is not None:
+        for (channel, token), position in zip(references, positions, strict=True):
+            store.learn((thread_id, ns, channel), values.version_of(position, token))
     checkpoint = {
         **codec.load(serde, record.head_type, record.head),
         "channel_versions": {name: codec.version_of(token) for name, token in references},
-        "channel_values": codec.unpack_values(serde, references, stored, held),
+        "channel_values": channel_values,
     }
     return CheckpointTuple(
         config=config_of(thread_id, ns, checkpoint_id),
@@ -216,6 +241,7 @@ def _id_of(checkpoint: Checkpoint) -> bytes:
 
 def _record(
     serde: SerializerProtocol,
+    dump: codec.Dump,
     target: Target,
     checkpoint: Checkpoint,
     metadata: CheckpointMetadata,
@@ -228,8 +254,8 @@ def _record(
         codec.pack_references(checkpoint["channel_versions"]),
         target.checkpoint_id or b"",
         _origin(target.ns, metadata),
-        *codec.dump(serde, "the checkpoint", head),
-        *codec.dump(serde, "the metadata", metadata),
+        *dump(serde, "the checkpoint", head),
+        *dump(serde, "the metadata", metadata),
     ).pack()
 
 
@@ -271,18 +297,39 @@ def _held(checkpoint: Checkpoint, new_versions: ChannelVersions) -> bytes:
     return bytes(held)
 
 
-def _values(
-    serde: SerializerProtocol, ns: bytes, checkpoint: Checkpoint, new_versions: ChannelVersions
-) -> tuple[list[bytes], list[bytes]]:
-    """Field, value, field, value, ... of the new values; and the fields that have none."""
-    values, cleared = [], []
+class _Packed(NamedTuple):
+    """The values of a put."""
+
+    values: list[bytes]
+    """Field, value, field, value, ..."""
+    cleared: list[bytes]
+    """Fields of new versions that have no value."""
+    versions: dict[str, Version | None]
+    """What the next version of each channel can start from."""
+
+
+def _pack(
+    serde: SerializerProtocol,
+    store: ValueStore,
+    target: Target,
+    checkpoint: Checkpoint,
+    changed: ChannelVersions,
+    *,
+    whole: bool,
+) -> _Packed:
+    packed = _Packed([], [], {})
     versions, channel_values = checkpoint["channel_versions"], checkpoint["channel_values"]
-    for channel, version in new_versions.items():
+    for channel, version in changed.items():
         if versions.get(channel) != version:
             continue  # no checkpoint refers to it
-        field = ns + b"\0" + codec.reference(channel, version)
-        if channel in channel_values:
-            values += [field, codec.pack_value(serde, channel, channel_values[channel])]
-        else:
-            cleared.append(field)
-    return values, cleared
+        reference = codec.reference(channel, version)
+        field = target.ns + b"\0" + reference
+        if channel not in channel_values:
+            packed.cleared.append(field)
+            continue
+        where, token = (target.thread_id, target.ns, channel), reference.partition(b"\0")[2]
+        data, packed.versions[channel] = store.pack(
+            serde, where, token, channel_values[channel], whole=whole
+        )
+        packed.values.extend((field, data))
+    return packed

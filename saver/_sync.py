@@ -13,6 +13,7 @@ from saver._base import BaseRedisSaver, require_client, split_options
 from saver._connections import pool_options
 from saver._retention import retention_of
 from saver._transport import SyncTransport
+from saver._values import CACHE_BYTES, ValueStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from langgraph.checkpoint.serde.base import SerializerProtocol
 
     from saver._retention import TimeToLive
+    from saver._values import Compression
 
 
 class RedisSaver(BaseRedisSaver):
@@ -48,6 +50,10 @@ class RedisSaver(BaseRedisSaver):
         refresh_on_read (bool | None): `get_tuple` counts as well, and so is a write to the server.
         keep_last (int | None): How many checkpoints of each namespace `put` keeps, see `prune`.
             Default: all.
+        compression (str | None): How values of 256 bytes to 16 MB are stored: `"delta"`, as what
+            changed since the channel's last version; `"zstd"`, each compressed by itself; or
+            `None`, as they are. Every saver reads what any of them wrote.
+        cache_bytes (int): Memory for the last versions of channels that deltas start from.
 
     Raises:
         TypeError: `client` is not a sync client.
@@ -63,6 +69,8 @@ class RedisSaver(BaseRedisSaver):
         ttl: TimeToLive | Mapping[str, Any] | None = None,
         refresh_on_read: bool | None = None,
         keep_last: int | None = None,
+        compression: Compression = "delta",
+        cache_bytes: int = CACHE_BYTES,
     ) -> None:
         require_client(client, Redis, AsyncRedis, "AsyncRedisSaver")
         super().__init__(
@@ -70,6 +78,7 @@ class RedisSaver(BaseRedisSaver):
             serde=serde,
             prefix=prefix,
             retention=retention_of(ttl, refresh_on_read=refresh_on_read, keep_last=keep_last),
+            store=ValueStore(compression, cache_bytes),
         )
 
     @classmethod

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 from collections import Counter, defaultdict
 from math import inf
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from saver._codec import Stored, unpack_record, unpack_writes
+from saver._envelope import parse
 from saver.errors import SaverError
 from tests.keyspace import read_keyspace
 
@@ -62,25 +64,39 @@ def _orders(thread: Thread) -> Iterator[str]:
             yield f"record {member!r}: {error}"
             continue
         lows = b"".join(b"%b\0%b\0" % (name.encode(), low) for name, low in stored.lows)
-        if data != stored.record.pack() + stored.held + lows or set(stored.held) - set(b"01"):
+        added = b"".join(struct.pack(">I", len(each)) + each for each in (stored.held, lows))
+        if data != b"P" + added + stored.record.pack()[1:] or set(stored.held) - set(b"01"):
             yield f"record {member!r} is not as put.lua makes it"
         thread.records[member] = stored
 
 
 def _values(thread: Thread) -> Iterator[str]:
-    """A value is there if and only if checkpoints hold it; holders counts those after the first."""
+    """A value is there if and only if it is held; holders counts who holds it beyond the first.
+
+    Checkpoints hold the values that they have, and a delta the version that it starts from.
+    """
     held = Counter(
         b"%b\0%b\0%b" % (member.partition(b"\0")[0], channel.encode(), token)
         for member, stored in thread.records.items()
         for flag, (channel, token) in zip(stored.held, stored.references, strict=True)
         if flag == ord("1")
     )
+    for name, value in thread.data["values"].items():
+        if value[:1] in {b"", b"P"}:
+            continue
+        try:
+            stored = parse(value)
+        except SaverError as error:
+            yield f"value {name!r}: {error}"
+            continue
+        if stored.base:
+            base = name.rpartition(b"\0")[0] + b"\0" + stored.base
+            held[base] += 1
+            if thread.data["values"].get(base, b"")[1:9] != stored.base_check:
+                yield f"value {name!r} does not start from {base!r}"
     yield from _differ("values", thread.data["values"], held)
     expected = {name: b"%d" % (count - 1) for name, count in held.items() if count > 1}
     yield from _differ("holders", thread.data["holders"].items(), expected.items())
-    for name, value in thread.data["values"].items():
-        if value[:1] not in {b"", b"P"}:
-            yield f"value {name!r} has no envelope"
 
 
 def _writes(thread: Thread) -> Iterator[str]:

@@ -85,6 +85,11 @@ def record(
     return b"P" + b"".join(map(section, parts))
 
 
+def stored(record: bytes, held: bytes = b"", lows: bytes = b"") -> bytes:
+    """A record as put.lua stores it."""
+    return record[:1] + section(held) + section(lows) + record[1:]
+
+
 def write(index: int, body: bytes) -> bytes:
     """One write of a task."""
     return struct.pack(">iI", index, len(body)) + body

@@ -83,11 +83,11 @@ def test_prefix_is_no_pattern(redis: Redis) -> None:
 
 
 def flag(redis: Redis, member: bytes, flags: bytes, instead: bytes) -> None:
-    """Changes the end of a record."""
+    """Changes the beginning of a record."""
     data = redis.hget(key("checkpoints:t"), member)
     assert data is not None
-    assert flags in data[-30:]
-    head, _, tail = data.rpartition(flags)
+    assert flags in data[:30]
+    head, _, tail = data.partition(flags)
     redis.hset(key("checkpoints:t"), member, head + instead + tail)
 
 
@@ -114,7 +114,7 @@ DAMAGE: dict[str, Callable[[Redis], Any]] = {
     ":index:t' has scores": lambda r: r.zadd(key("index:t"), {b"\x003": 1}),
     "values has too much: [b'\\x00x\\x00s1']": lambda r: r.hset(key("values:t"), b"\0x\0s1", b"P"),
     "values lacks: [b'\\x00b\\x00sb2']": lambda r: r.hdel(key("values:t"), b"\0b\0sb2"),
-    "has no envelope": lambda r: r.hset(key("values:t"), b"\0b\0sb2", b"Q"),
+    "envelope b'Q' is not known": lambda r: r.hset(key("values:t"), b"\0b\0sb2", b"Q"),
     "holders has too much: [(b'\\x00b\\x00sb2', b'1')]": lambda r: r.hset(
         key("holders:t"), b"\0b\0sb2", 1
     ),
@@ -145,10 +145,10 @@ DAMAGE: dict[str, Callable[[Redis], Any]] = {
     ),
     "under [b'', b'2']": lambda r: r.zadd(key("calls:t"), {b"\0node:1\x002": 0}),
     "b'\\x003' has the low b'2' for 'd', not b'1'": lambda r: flag(
-        r, b"\x003", b"100d\x001\0", b"100d\x002\0"
+        r, b"\x003", b"d\x001\0", b"d\x002\0"
     ),
     "has a low for 'a', of which it holds a value": lambda r: flag(
-        r, b"\x003", b"100d\x001\0", b"100a\x001\0"
+        r, b"\x003", b"d\x001\0", b"a\x001\0"
     ),
     "deleted names b'\\x003'": lambda r: r.zadd(key("deleted:t"), {b"\x003": 1}),
     "deleted names b'\\x009'": lambda r: r.zadd(key("deleted:t"), {b"\x009": 1}),

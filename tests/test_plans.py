@@ -9,14 +9,16 @@ from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from saver import _plans as plans
-from saver._codec import Record, Stored, dump, pack_references, pack_value, unpack_record
+from saver._codec import Record, Stored, dump, pack_references, unpack_record
 from saver._filters import digest, terms_of
 from saver._keys import Keys
 from saver._requests import Call
 from saver._retention import Retention
 from saver.errors import DamagedRecordError
+from tests import raw
 from tests.raw import keys_of, section, write
 from tests.samples import checkpoint, config
+from tests.test_values import pack as pack_value
 
 KEYS, SERDE = Keys("saver"), JsonPlusSerializer()
 AT = config("t", "", "1")
@@ -40,7 +42,7 @@ def stored(call: Call) -> Stored:
     record, flags = call.args[3:5]
     assert isinstance(record, bytes)
     assert isinstance(flags, bytes)
-    return unpack_record(record + flags.replace(b"?", b"1"))
+    return unpack_record(raw.stored(record, flags.replace(b"?", b"1")))
 
 
 def test_put() -> None:
@@ -55,7 +57,7 @@ def test_put() -> None:
     thread_id, ns, checkpoint_id, _, flags, deltas, ttl, keep_last, cleared, *rest = call.args
     assert (thread_id, ns, checkpoint_id, flags, deltas) == (b"t", b"", b"2", b"10?", b"")
     assert (ttl, keep_last, cleared) == (0, 0, 1)
-    assert rest == [b"\0b\0i7", b"\0a\0sv1", pack_value(SERDE, "a", 1)]
+    assert rest == [b"\0b\0i7", b"\0a\0sv1", pack_value(1)]
     record = stored(call).record
     assert (record.run, record.parent, record.origin) == (digest("r"), b"1", b"")
     assert record.references == b"a\0sv1\0b\0i7\0old\0i3\0"
@@ -69,7 +71,7 @@ def test_put_once_more_with_every_value() -> None:
     made["channel_versions"] = {"a": 1, "b": 1, "cleared": 1, "none": 1}
     plan = put(made, new={"a": 5, "b": 1, "cleared": 1})
     first = next(plan)
-    a, b = pack_value(SERDE, "a", 1), pack_value(SERDE, "b", 2)
+    a, b = pack_value(1), pack_value(2)
     cleared = b"\0cleared\0i1"
     assert (first.args[4], first.args[8:]) == (b"?100", (1, cleared, b"\0b\0i1", b))
     again = plan.send(b"INCOMPLETE")
@@ -202,20 +204,21 @@ def test_get_tuple_of_nothing(named: str | None, sent: bytes) -> None:
     plan = plans.get_tuple(KEYS, SERDE, config("t", "ns", named))
     call = next(plan)
     assert call == Call("get_tuple", tuple(keys_of("get_tuple")), (b"t", b"ns", sent))
-    assert finish(plan, [[], []]) is None
+    assert finish(plan, [[], [], []]) is None
 
 
 def test_get_tuple() -> None:
     """Record, values by their positions and writes in order become one tuple."""
     head, metadata = dump(SERDE, "", {"v": 4, "id": "2"}), dump(SERDE, "", {"step": 1})
     references = pack_references({"a": 1, "b": "x", "c": 1.5})
-    record = Record(b"", b"", references, b"1", b"", *head, *metadata).pack() + b"110"
+    packed = Record(b"", b"", references, b"1", b"", *head, *metadata).pack()
+    record = raw.stored(packed, b"110")
     tasks = [b"y", write(0, b"P\0a\0null\0"), b"x", write(1, b"P~\0b\0null\0")]
     tasks += [b"z", write(0, b"P\0a\0null\0") + write(-1, b"P\0e\0null\0")]
-    values = [pack_value(SERDE, "b", "B"), pack_value(SERDE, "a", "A"), None]
+    values = [pack_value("B"), pack_value("A"), None]
     plan = plans.get_tuple(KEYS, SERDE, config("t", "ns"))
     next(plan)
-    found = finish(plan, [[[b"ns", b"2", record, [2, 1, 3], tasks]], values])
+    found = finish(plan, [[[b"ns", b"2", record, [2, 1, 3], tasks]], values, [0, 0, 0]])
     assert found == CheckpointTuple(
         config=config("t", "ns", "2"),
         checkpoint={
@@ -245,4 +248,4 @@ def test_damage_reaches_the_caller() -> None:
     plan = plans.get_tuple(KEYS, SERDE, AT)
     next(plan)
     with pytest.raises(DamagedRecordError, match="cut short"):
-        plan.send([[[b"", b"1", b"P" + section(b""), [], []]], []])
+        plan.send([[[b"", b"1", b"P" + section(b""), [], []]], [], []])

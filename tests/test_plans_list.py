@@ -13,7 +13,7 @@ from saver._filters import terms_of
 from saver._keys import SHARDS, Keys
 from saver._listing import list_checkpoints, query_of
 from saver._requests import Page
-from tests.raw import keys_of
+from tests.raw import keys_of, stored
 from tests.samples import config, ids
 from tests.test_plans import finish
 
@@ -27,12 +27,12 @@ def entry(checkpoint_id: str) -> list[Any]:
     """A checkpoint without channels, as the scripts reply it."""
     head = dump(SERDE, "head", {"id": checkpoint_id})
     record = Record(b"", b"", b"", b"", b"", *head, *dump(SERDE, "metadata", {})).pack()
-    return [b"", checkpoint_id.encode(), record, [], []]
+    return [b"", checkpoint_id.encode(), stored(record), [], []]
 
 
 def page(*checkpoint_ids: str, high: bytes | None = None) -> list[Any]:
     """A page as list.lua replies it."""
-    return [[entry(each) for each in checkpoint_ids], [], high]
+    return [[entry(each) for each in checkpoint_ids], [], [], high]
 
 
 def listing(*args: Any) -> Plan[None]:

@@ -16,6 +16,7 @@ from tests.raw import (
     put,
     put_writes,
     record,
+    stored,
     write,
 )
 
@@ -44,7 +45,7 @@ def test_put_leaves_exactly_these_keys(redis: Redis) -> None:
         "runs_of": {b"t\0" + RUN: 0},
         "index:t": {b"ns\x001": 0},
         "timeline:t": {b"1\0ns": 0},
-        "checkpoints:t": {b"ns\x001": made + b"10"},
+        "checkpoints:t": {b"ns\x001": stored(made, b"10")},
         "values:t": {b"ns\0a\0s1": ONE},
         "runs:t": {RUN + b"1\0ns": 0},
     }
@@ -54,9 +55,9 @@ def test_put_takes_flags(redis: Redis) -> None:
     """What the client knows is stored as it says; `?` is stored as a value that is held."""
     put(redis, b"0", record(b"a\0s1", b"b\0s1"), b"11", b"\0a\0s1", ONE, b"\0b\0s1", ONE)
     made = record(b"a\0s1", b"b\0s1", b"c\0s1")
-    for flags, stored in ((b"0?0", b"010"), (b"??0", b"110"), (b"?00", b"100")):
+    for flags, held in ((b"0?0", b"010"), (b"??0", b"110"), (b"?00", b"100")):
         assert put(redis, b"1", made, flags) == b"OK"
-        assert contents(redis)["checkpoints:t"][b"\x001"] == made + stored
+        assert contents(redis)["checkpoints:t"][b"\x001"] == stored(made, held)
 
 
 @pytest.mark.parametrize("flags", [b"?1", b"1?", b"??"])
@@ -108,7 +109,7 @@ def test_put_without_run_and_values(redis: Redis) -> None:
         "threads": {b"t": 0},
         "index:t": {b"\x001": 0},
         "timeline:t": {b"1\0": 0},
-        "checkpoints:t": {b"\x001": record()},
+        "checkpoints:t": {b"\x001": stored(record())},
     }
 
 
@@ -142,17 +143,20 @@ def test_put_clears_a_value(redis: Redis) -> None:
     put(redis, b"2", two, b"01", *cleared, b"\0c\0s1", b"Pjson\x002", cleared=2)
     after = contents(redis)
     assert after["values:t"] == {b"\0a\0s1": b"", b"\0c\0s1": b"Pjson\x002"}
-    assert after["checkpoints:t"] == {b"\x001": FIRST + b"1", b"\x002": two + b"01"}
+    assert after["checkpoints:t"] == {
+        b"\x001": stored(FIRST, b"1"),
+        b"\x002": stored(two, b"01"),
+    }
 
 
 def test_put_of_more_values_than_a_call_takes(redis: Redis) -> None:
-    """2,500 channels: HSET goes in chunks."""
+    """2,500 channels."""
     references = [b"c%d\0s1" % number for number in range(2500)]
     fields = [part for each in references for part in (b"\0" + each, b"Pjson\x00" + each[:-3])]
     put(redis, b"1", record(*references), b"1" * 2500, *fields)
     after = contents(redis)
     assert after["values:t"] == dict(zip(fields[::2], fields[1::2], strict=True))
-    assert after["checkpoints:t"] == {b"\x001": record(*references) + b"1" * 2500}
+    assert after["checkpoints:t"] == {b"\x001": stored(record(*references), b"1" * 2500)}
 
 
 def test_put_notes_lows(redis: Redis) -> None:
@@ -162,7 +166,9 @@ def test_put_notes_lows(redis: Redis) -> None:
     for name, parent, low in ((b"6", b"5", b"5"), (b"4", b"6", b"5"), (b"7", b"4", b"4")):
         there = record(b"d\0s2", parent=parent)
         put(redis, name, there, b"0", deltas=b"d\0")
-        assert contents(redis)["checkpoints:t"][b"\0" + name] == there + b"0d\0" + low + b"\0"
+        assert contents(redis)["checkpoints:t"][b"\0" + name] == stored(
+            there, b"0", b"d\0" + low + b"\0"
+        )
     assert contents(redis)["spans:t"] == {b"\x005\x006": 0, b"\x005\x004": 0, b"\x004\x007": 0}
     put(redis, b"7", made, b"?")
     assert contents(redis)["spans:t"] == {b"\x005\x006": 0, b"\x005\x004": 0}

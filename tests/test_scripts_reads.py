@@ -19,6 +19,7 @@ from tests.raw import (
     record,
     refuse,
     run,
+    stored,
     write,
 )
 
@@ -31,31 +32,35 @@ WRITE = write(0, b"Pp\0a\0json\x003")
 
 
 def test_get_tuple(redis: Redis) -> None:
-    """[[[ns, id, record, positions, [task, writes, ...]]], values], of the latest or the named."""
+    """[[[ns, id, record, positions, [task, writes, ...]]], values, bases], latest or named."""
     fill(redis)
     before = raw.snapshot(redis)
-    latest = [b"", b"2", SECOND + b"11", [1, 2], [b"x", WRITE, b"y", WRITE]]
-    assert run(redis, "get_tuple", b"t", b"", b"") == [[latest], [b"Pjson\x001", b"Pjson\x002"]]
-    first = [b"", b"1", FIRST + b"1", [1], []]
-    assert run(redis, "get_tuple", b"t", b"", b"1") == [[first], [b"Pjson\x001"]]
-    assert run(redis, "get_tuple", b"t", b"", b"0") == [[], []]
-    assert run(redis, "get_tuple", b"t", b"other", b"") == [[], []]
+    latest = [b"", b"2", stored(SECOND, b"11"), [1, 2], [b"x", WRITE, b"y", WRITE]]
+    assert run(redis, "get_tuple", b"t", b"", b"") == [
+        [latest],
+        [b"Pjson\x001", b"Pjson\x002"],
+        [0, 0],
+    ]
+    first = [b"", b"1", stored(FIRST, b"1"), [1], []]
+    assert run(redis, "get_tuple", b"t", b"", b"1") == [[first], [b"Pjson\x001"], [0]]
+    assert run(redis, "get_tuple", b"t", b"", b"0") == [[], [], []]
+    assert run(redis, "get_tuple", b"t", b"other", b"") == [[], [], []]
     assert raw.snapshot(redis) == before
 
 
 def test_get_tuple_of_nothing(redis: Redis) -> None:
     """No thread, and a thread that has nothing but writes: an empty page."""
-    assert run(redis, "get_tuple", b"t", b"", b"") == [[], []]
+    assert run(redis, "get_tuple", b"t", b"", b"") == [[], [], []]
     put_writes(redis, b"\x001", b"x", WRITE)
-    assert run(redis, "get_tuple", b"t", b"", b"") == [[], []]
+    assert run(redis, "get_tuple", b"t", b"", b"") == [[], [], []]
 
 
 def test_get_tuple_marks_absent_value(redis: Redis) -> None:
     """A reference without a value has its position, and nil there."""
     put(redis, b"1", record(b"a\0s1", b"b\0s1"), b"01", b"\0b\0s1", b"Pjson\x001")
-    [[entry], values] = run(redis, "get_tuple", b"t", b"", b"")
+    [[entry], values, _] = run(redis, "get_tuple", b"t", b"", b"")
     assert (entry[3], values) == ([1, 2], [None, b"Pjson\x001"])
-    assert entry[2].endswith(b"01")
+    assert entry[2] == stored(record(b"a\0s1", b"b\0s1"), b"01")
 
 
 @pytest.mark.parametrize(
@@ -68,14 +73,14 @@ def test_get_tuple_marks_absent_value(redis: Redis) -> None:
 def test_list(redis: Redis, order: bytes, high: bytes, low: bytes, next_high: bytes) -> None:
     """Newest first; a value that two checkpoints share comes once; the bound of the next page."""
     fill(redis)
-    newest = [b"", b"2", SECOND + b"11", [1, 2], [b"x", WRITE, b"y", WRITE]]
-    oldest = [b"", b"1", FIRST + b"1", [1], []]
+    newest = [b"", b"2", stored(SECOND, b"11"), [1, 2], [b"x", WRITE, b"y", WRITE]]
+    oldest = [b"", b"1", stored(FIRST, b"1"), [1], []]
     values = [b"Pjson\x001", b"Pjson\x002"]
-    assert run(redis, "list", b"t", order, high, low, 5) == [[newest, oldest], values, None]
-    assert run(redis, "list", b"t", order, high, low, 1) == [[newest], values, next_high]
-    page = [[oldest], values[:1], None]
+    assert run(redis, "list", b"t", order, high, low, 5) == [[newest, oldest], values, [0, 0], None]
+    assert run(redis, "list", b"t", order, high, low, 1) == [[newest], values, [0, 0], next_high]
+    page = [[oldest], values[:1], [0], None]
     assert run(redis, "list", b"t", order, next_high, low, 5) == page
-    assert run(redis, "list", b"t", order, low, high, 5) == [[], [], None]
+    assert run(redis, "list", b"t", order, low, high, 5) == [[], [], [], None]
 
 
 def test_list_filters(redis: Redis) -> None:
@@ -104,7 +109,7 @@ def test_list_stops_at_a_megabyte(redis: Redis) -> None:
         name = b"%d" % number
         big = b"Pjson\0" + b"x" * 600_000
         put(redis, name, record(b"a\0s" + name), b"1", b"\0a\0s" + name, big)
-    found, _, high = run(redis, "list", b"t", b"index", b"(\1", b"[\0", 4)
+    found, _, _, high = run(redis, "list", b"t", b"index", b"(\1", b"[\0", 4)
     assert ([entry[1] for entry in found], high) == ([b"3", b"2"], b"(\x002")
 
 
@@ -114,8 +119,8 @@ def test_list_looks_at_a_thousand(redis: Redis) -> None:
         put(redis, b"%04d" % number, record())
     term = b"=" + b"K" * 8 + b"V" * 8
     reply = run(redis, "list", b"t", b"timeline", b"+", b"-", 5, term)
-    assert reply == [[], [], b"(0100\0"]
-    assert run(redis, "list", b"t", b"timeline", reply[2], b"-", 5, term) == [[], [], None]
+    assert reply == [[], [], [], b"(0100\0"]
+    assert run(redis, "list", b"t", b"timeline", reply[3], b"-", 5, term) == [[], [], [], None]
 
 
 def test_threads(redis: Redis) -> None:
@@ -151,7 +156,7 @@ def test_get_tuple_renewing_of_nothing(redis: Redis) -> None:
     """A read that finds nothing renews nothing."""
     fill(redis)
     before = raw.snapshot(redis)
-    assert run(redis, "get_tuple_renewing", b"t", b"", b"9", 5000) == [[], []]
+    assert run(redis, "get_tuple_renewing", b"t", b"", b"9", 5000) == [[], [], []]
     assert raw.snapshot(redis) == before
 
 
@@ -183,9 +188,16 @@ def test_delta_history(redis: Redis) -> None:
     def walked(*args: bytes) -> Any:
         return run(redis, "delta_history", b"t", b"", *args)
 
-    assert walked(b"", b"", b"a") == [[tasks], [b"a", b"Pjson\x001", 1], None, b"3"]
-    assert walked(b"3", b"", b"d") == [[tasks, []], [], None, b"3"]
-    assert walked(b"2", b"3", b"b") == [[[]], [], None, b"3"]
-    assert walked(b"1", b"", b"a") == [[], [], None, b"1"]
-    assert walked(b"9", b"", b"a") == [[], [], None, b""]
+    assert walked(b"", b"", b"a") == [
+        [tasks],
+        [b"a", 1, 1],
+        [b"Pjson\x001"],
+        [0],
+        None,
+        b"3",
+    ]
+    assert walked(b"3", b"", b"d") == [[tasks, []], [], [], [], None, b"3"]
+    assert walked(b"2", b"3", b"b") == [[[]], [], [], [], None, b"3"]
+    assert walked(b"1", b"", b"a") == [[], [], [], [], None, b"1"]
+    assert walked(b"9", b"", b"a") == [[], [], [], [], None, b""]
     assert raw.snapshot(redis) == before

@@ -24,6 +24,7 @@ from tests.raw import (
     run,
     snapshot,
     staged_keys,
+    stored,
     write,
 )
 
@@ -102,7 +103,7 @@ def test_describe(redis: Redis) -> None:
     fill_every_kind(redis)
     before = snapshot(redis)
     *told, left, size = run(redis, "describe", b"t")
-    assert told == [5, b"6", b"sub", record(), 2]
+    assert told == [5, b"6", b"sub", stored(record()), 2]
     assert 3_500_000 < left <= 3_600_000
     assert size > sum(len(value) for value in contents(redis)["checkpoints:t"].values())
     assert snapshot(redis) == before
@@ -122,13 +123,18 @@ def test_describe_little(redis: Redis) -> None:
 def test_export(redis: Redis) -> None:
     """The oldest first, over all namespaces; a value comes once a page."""
     fill(redis)
-    oldest = [b"", b"1", FIRST + b"1", [1], []]
-    newest = [b"", b"2", SECOND + b"11", [1, 2], [b"x", WRITE, b"y", WRITE]]
+    oldest = [b"", b"1", stored(FIRST, b"1"), [1], []]
+    newest = [b"", b"2", stored(SECOND, b"11"), [1, 2], [b"x", WRITE, b"y", WRITE]]
     before = snapshot(redis)
-    assert run(redis, "export", b"t", b"timeline", b"-", 5) == [[oldest, newest], VALUES, None]
-    assert run(redis, "export", b"t", b"timeline", b"-", 1) == [[oldest], VALUES[:1], b"(1\0"]
-    assert run(redis, "export", b"t", b"timeline", b"(1\0", 2) == [[newest], VALUES, None]
-    assert run(redis, "export", b"t", b"timeline", b"(2\0", 2) == [[], [], None]
+    assert run(redis, "export", b"t", b"timeline", b"-", 5) == [
+        [oldest, newest],
+        VALUES,
+        [0, 0],
+        None,
+    ]
+    assert run(redis, "export", b"t", b"timeline", b"-", 1) == [[oldest], VALUES[:1], [0], b"(1\0"]
+    assert run(redis, "export", b"t", b"timeline", b"(1\0", 2) == [[newest], VALUES, [0, 0], None]
+    assert run(redis, "export", b"t", b"timeline", b"(2\0", 2) == [[], [], [], None]
     assert snapshot(redis) == before
 
 
@@ -136,14 +142,19 @@ def test_export_of_writes(redis: Redis) -> None:
     """Those whose checkpoint is not there; a page of others is empty and has a bound."""
     fill(redis)
     put_writes(redis, b"\x009", b"z", WRITE)
-    assert run(redis, "export", b"t", b"pending", b"-", 5) == [[b"\x009\0z", WRITE], [], None]
-    assert run(redis, "export", b"t", b"pending", b"-", 2) == [[], [], b"(\x002\0y"]
+    assert run(redis, "export", b"t", b"pending", b"-", 5) == [
+        [b"\x009\0z", WRITE],
+        [],
+        [],
+        None,
+    ]
+    assert run(redis, "export", b"t", b"pending", b"-", 2) == [[], [], [], b"(\x002\0y"]
 
 
 def test_export_of_nothing(redis: Redis) -> None:
     """No thread: the end of each order."""
     for order in (b"timeline", b"pending"):
-        assert run(redis, "export", b"t", order, b"-", 5) == [[], [], None]
+        assert run(redis, "export", b"t", order, b"-", 5) == [[], [], [], None]
 
 
 @pytest.mark.parametrize(

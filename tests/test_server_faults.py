@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from random import randbytes
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -133,7 +134,11 @@ def test_filling_up_midway(saver: RedisSaver, redis: Redis) -> None:
     for number in range(2, 60):
         before = snapshot(redis)
         try:
-            put(saver, config(), checkpoint(f"{number:02}", a="x" * 20_000, b="y" * 20_000))
+            put(
+                saver,
+                config(),
+                checkpoint(f"{number:02}", a=randbytes(20_000), b=randbytes(20_000)),
+            )
         except OutOfMemoryError:
             refused += 1
             assert snapshot(redis) == before

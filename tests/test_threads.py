@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import datetime, timedelta, timezone
+from random import randbytes
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -81,8 +82,8 @@ async def test_async(asaver: AsyncRedisSaver, saver: RedisSaver, redis: Redis) -
 def test_bytes(saver: RedisSaver) -> None:
     """The memory of all keys: it grows with what is stored."""
     for thread_id, size in (("small", 10), ("large", 100_000)):
-        put(saver, config(thread_id), checkpoint("1", a="x" * size))
-    saver.put_writes(config("writes", "", "1"), [("a", "x" * 200_000)], "task")
+        put(saver, config(thread_id), checkpoint("1", a=randbytes(size)))
+    saver.put_writes(config("writes", "", "1"), [("a", randbytes(200_000))], "task")
     found = by_id(saver)
     assert 200 < found["small"].bytes < 10_000
     assert 100_000 < found["large"].bytes < 200_000

@@ -4,15 +4,20 @@
 -- milliseconds it is known for what it is, and ignored.
 local REMEMBERED = 600000
 
--- Removes a value unless another checkpoint holds it. O(1).
+-- Ends a hold on a value. One that nothing holds any more goes, and with it its hold on the version
+-- that it starts from. O(links).
 local function release(field)
-  local others = tonumber(redis.call('HGET', key.holders, field) or 0)
-  if others == 0 then
+  while field do
+    local others = tonumber(redis.call('HGET', key.holders, field) or 0)
+    if others == 1 then
+      redis.call('HDEL', key.holders, field)
+    elseif others > 1 then
+      redis.call('HINCRBY', key.holders, field, -1)
+    end
+    if others > 0 then return end
+    local value = redis.call('HGET', key.values, field)
     redis.call('HDEL', key.values, field)
-  elseif others == 1 then
-    redis.call('HDEL', key.holders, field)
-  else
-    redis.call('HINCRBY', key.holders, field, -1)
+    field = value and base_of(field, value)
   end
 end
 

@@ -6,14 +6,14 @@ local function find_checkpoint(thread_id, ns, checkpoint_id)
       'LIMIT', 0, 1)[1]
     checkpoint_id = latest and latest:sub(#ns + 2)
   end
-  if not checkpoint_id then return loss(key.index, thread_id) or { {}, {} } end
+  if not checkpoint_id then return loss(key.index, thread_id) or { {}, {}, {} } end
   local member = ns .. '\0' .. checkpoint_id
   local record = redis.call('HGET', key.checkpoints, member)
   if not record then
     if redis.call('ZSCORE', key.index, member) then return LOST end
-    return loss(key.index, thread_id) or { {}, {} }
+    return loss(key.index, thread_id) or { {}, {}, {} }
   end
   if writes_lost() then return LOST end
   add_checkpoint(ns, checkpoint_id, record)
-  return { page.checkpoints, page.values }
+  return { page.checkpoints, page.values, page.bases }
 end

@@ -1,7 +1,29 @@
 -- A page of checkpoints on its way to the client. A channel value that several checkpoints of the
--- page refer to is read and sent once.
-local page = { checkpoints = {}, values = {}, bytes = 0 }
+-- page refer to is read and sent once, and so are the versions that deltas start from: page.bases
+-- has the position of a value's base, 0 for none.
+local page = { checkpoints = {}, values = {}, bases = {}, bytes = 0 }
 local position_of = {}
+
+local function add_value(position, value)
+  page.values[position] = value
+  page.bases[position] = 0
+  page.bytes = page.bytes + (value and #value or 0)
+end
+
+-- Adds what the value at a position starts from, back to its keyframe. O(links).
+local function add_bases(position, field)
+  local value = page.values[position]
+  local base = value and base_of(field, value)
+  while base do
+    local known = position_of[base]
+    page.bases[position] = known or #page.values + 1
+    if known then return end
+    position, field, value = #page.values + 1, base, redis.call('HGET', key.values, base)
+    position_of[field] = position
+    add_value(position, value)
+    base = value and base_of(field, value)
+  end
+end
 
 -- Positions in page.values of the values that `references` names, in its order; reads the new ones.
 local function add_values(ns, references)
@@ -15,11 +37,9 @@ local function add_values(ns, references)
     positions[#positions + 1] = position_of[field]
   end
   in_chunks('HMGET', key.values, missing, 1, #missing, function(found, from)
-    for offset, value in ipairs(found) do
-      page.values[first + from + offset - 1] = value
-      page.bytes = page.bytes + (value and #value or 0)
-    end
+    for offset, value in ipairs(found) do add_value(first + from + offset - 1, value) end
   end)
+  for offset, field in ipairs(missing) do add_bases(first + offset, field) end
   return positions
 end
 
@@ -41,7 +61,7 @@ end
 -- Adds a checkpoint as {ns, checkpoint_id, record, positions of its values, its tasks' writes}.
 -- O(channels + tasks).
 local function add_checkpoint(ns, checkpoint_id, record)
-  local _, _, references = struct.unpack('>I4c0I4c0I4c0', record, 2)
+  local _, _, _, _, references = struct.unpack('>I4c0I4c0I4c0I4c0I4c0', record, 2)
   page.bytes = page.bytes + #record
   page.checkpoints[#page.checkpoints + 1] = {
     ns, checkpoint_id, record,

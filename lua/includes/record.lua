@@ -1,21 +1,12 @@
-local SECTIONS = '>' .. ('I4c0'):rep(9)
-
--- What scripts read of a checkpoint record: its run, references, parent, origin, and what put.lua
--- appended to it, flags of held values and lows. See saver/_codec.py. O(#record).
+-- What scripts read of a stored checkpoint record, see saver/_codec.py. `flags` says of each
+-- reference whether its value is held. O(#record).
 local function parts_of(record)
-  local run, _, references, parent, origin, _, _, _, _, rest =
-    struct.unpack(SECTIONS, record, 2)
-  local _, count = references:gsub('%z', '')
+  local flags, lows, run, _, references, parent, origin =
+    struct.unpack('>I4c0I4c0I4c0I4c0I4c0I4c0I4c0', record, 2)
   return {
-    run = run, references = references, parent = parent, origin = origin,
-    flags = record:sub(rest, rest + count / 2 - 1), lows = record:sub(rest + count / 2),
+    flags = flags, lows = lows, run = run, references = references, parent = parent,
+    origin = origin,
   }
-end
-
--- Whether the checkpoint of a record holds the value of its nth reference. O(1).
-local function is_held(record, nth)
-  local position = select(10, struct.unpack(SECTIONS, record, 2)) + nth - 1
-  return record:sub(position, position) == '1'
 end
 
 -- Whether id `left` comes before `right` by bytes, as in a sorted set. Lua's `<` would follow the
