@@ -28,6 +28,9 @@ class ValueStore:
         if compression not in ("delta", "zstd", None):
             msg = f'compression must be "delta", "zstd" or None, not {compression!r}'
             raise ValueError(msg)
+        if not isinstance(cache_bytes, int) or isinstance(cache_bytes, bool) or cache_bytes < 0:
+            msg = f"cache_bytes must be a number of bytes, 0 or more, not {cache_bytes!r}"
+            raise ValueError(msg)
         self._compresses = compression is not None
         self.dump: codec.Dump = codec.dump_compressed if self._compresses else codec.dump
         """For what is no channel value."""
@@ -99,7 +102,7 @@ class PageValues:
             kind, _, payload = self._restored(position).value.partition(b"\0")
             return codec.load(self._inner, kind, payload)
         except (DamagedRecordError, LostKeysError) as error:
-            version = f", version {token[1:].decode()!r}" if token else ""
+            version = f", version {codec.version_of(token)!r}" if token else ""
             msg = f"the value of channel {channel!r}{version}: {error}"
             raise type(error)(msg) from error
 

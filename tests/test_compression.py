@@ -110,6 +110,41 @@ def test_bad_setting(redis: Redis) -> None:
         RedisSaver(redis, compression="gzip")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("size", [-1, True, 1.5, "1"])
+def test_bad_cache(redis: Redis, size: Any) -> None:
+    """What is no number of bytes is refused."""
+    with pytest.raises(ValueError, match="cache_bytes must be a number of bytes"):
+        RedisSaver(redis, cache_bytes=size)
+
+
+def test_without_cache(server: Server, other: RedisSaver, redis: Redis) -> None:
+    """A saver that may remember nothing stores each value by itself."""
+    with RedisSaver.from_conn_string(server.url, cache_bytes=0) as saver:
+        made = grow(saver, 3)
+    assert forms(redis) == b"ZZZ"
+    assert logs(other, made) == [20, 21, 22]
+
+
+def test_damaged_values_can_be_deleted(saver: RedisSaver, redis: Redis) -> None:
+    """A delta that does not say what it starts from does not stop a prune."""
+    made = grow(saver, 3)
+    (key,) = redis.keys("*:values:t")
+    for field, value in redis.hgetall(key).items():
+        if value[:1] == b"D":
+            redis.hset(key, field, b"D")
+    put(saver, config(checkpoint_id=made[-1]), checkpoint(log=["other"]))
+    saver.prune(["t"])
+    assert logs_of_latest(saver) == ["other"]
+    saver.delete_thread("t")
+
+
+def logs_of_latest(saver: BaseCheckpointSaver[Any]) -> list[str]:
+    """The list of the latest checkpoint."""
+    found = saver.get_tuple(config())
+    assert found is not None
+    return found.checkpoint["channel_values"]["log"]  # type: ignore[no-any-return]
+
+
 def test_reader_goes_on(saver: RedisSaver, other: RedisSaver, redis: Redis) -> None:
     """Who has read the latest checkpoint writes the next as a delta, after a restart too."""
     (last,) = grow(saver, 1)

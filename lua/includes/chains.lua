@@ -7,7 +7,7 @@ end
 -- The value field that a stored delta starts from, and the check that it expects there; nil for
 -- other values. O(#field).
 local function base_of(field, value)
-  if not value:find('^[Dd]') then return nil end
-  local base = value:sub(23, value:find('\0', 23, true) - 1)
-  return field:match('^.*%z') .. base, value:sub(10, 17)
+  local stop = value:find('^[Dd]') and value:find('\0', 23, true)
+  if not stop then return nil end
+  return field:match('^.*%z') .. value:sub(23, stop - 1), value:sub(10, 17)
 end
