@@ -42,7 +42,7 @@ def main(
     only: Annotated[
         list[str] | None, typer.Option(help=f"Measure this alone: {', '.join(NAMES)}.")
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="About 45 seconds.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="About 90 seconds.")] = False,
     unix: Annotated[bool, typer.Option("--unix", help="A unix socket, not loopback TCP.")] = False,
     server: Annotated[str, typer.Option(help="valkey, redis, or a server's path.")] = "valkey",
 ) -> None:

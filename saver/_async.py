@@ -52,7 +52,7 @@ class AsyncRedisSaver(BaseRedisSaver):
         refresh_on_read (bool | None): `get_tuple` counts as well, and so is a write to the server.
         keep_last (int | None): How many checkpoints of each namespace `put` keeps, see `prune`.
             Default: all.
-        compression (str | None): How values of 256 bytes to 16 MB are stored: `"delta"`, as what
+        compression (str | None): How values of 1 KB to 16 MB are stored: `"delta"`, as what
             changed since the channel's last version; `"zstd"`, each compressed by itself; or
             `None`, as they are. Every saver reads what any of them wrote.
         cache_bytes (int): Memory for the last versions of channels that deltas start from.

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from langgraph.checkpoint.serde.base import CipherProtocol, SerializerProtocol
 
 PLAIN = b"P"
-COMPRESSED = b"\1"
-"""First byte of the type of what `dump_compressed` compressed."""
+COMPRESSED, SEALED = b"\1", b"\2"
+"""First byte of the type of what `dump_compressed` compressed; and then encrypted."""
 MAX_BULK = 512 * 1024 * 1024
 """Bytes in one argument that a server accepts (`proto-max-bulk-len`)."""
 
@@ -123,8 +123,8 @@ def dump(serde: SerializerProtocol, what: str, value: object) -> tuple[bytes, by
 @lru_cache(maxsize=64)
 def _encode_kind(kind: str) -> bytes:
     encoded = encode_text("the type that serde gives", kind)
-    if encoded[:1] == COMPRESSED:
-        msg = f"the type that serde gives must not begin with \\x01: {kind!r}"
+    if encoded[:1] in (COMPRESSED, SEALED):
+        msg = f"the type that serde gives must not begin with \\x01 or \\x02: {kind!r}"
         raise ValueError(msg)
     return encoded
 
@@ -136,7 +136,7 @@ def dump_compressed(serde: SerializerProtocol, what: str, value: object) -> tupl
     if SMALLEST <= len(data) <= LARGEST:
         frame = deflated(data)
         if len(frame) < len(data):
-            kind, data = COMPRESSED + kind, frame
+            return sealed(cipher, (SEALED if cipher else COMPRESSED) + kind, frame)
     return sealed(cipher, kind, data)
 
 
@@ -146,11 +146,12 @@ def load(serde: SerializerProtocol, kind: bytes, data: bytes) -> Any:
     Raises:
         DamagedRecordError: it does not decompress.
     """
-    if kind[:1] != COMPRESSED:
+    if kind[:1] not in (COMPRESSED, SEALED):
         return serde.loads_typed((kind.decode(), data))
     inner, cipher = layers(serde)
-    kind, _, name = kind[1:].partition(b"+")
-    if name:
+    is_sealed, kind = kind[:1] == SEALED, kind[1:]
+    if is_sealed:
+        kind, _, name = kind.rpartition(b"+")
         if cipher is None:
             msg = "it is encrypted: pass the EncryptedSerializer that it was written with"
             raise DamagedRecordError(msg)
@@ -183,6 +184,9 @@ def reference(channel: str, version: object) -> bytes:
     if not isinstance(version, (str, int, float)):
         msg = f"the version of channel {channel!r} must be str, int or float, not {version!r}"
         raise TypeError(msg)
+    if version != version:  # noqa: PLR0124 - NaN
+        msg = f"the version of channel {channel!r} must not be NaN"
+        raise ValueError(msg)
     return _reference(channel, version)
 
 

@@ -13,7 +13,7 @@ from saver._lifecycle import describe_call
 from saver._plans import put_call
 from saver._requests import Call, InOrder
 from saver._retention import Retention
-from saver.errors import LostKeysError, SaverError
+from saver.errors import DamagedRecordError, LostKeysError, SaverError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -70,8 +70,9 @@ def _stage(
             bound = page[3]
             calls = tuple(replay(staged, staged_id, page))
             copied += len(calls)
-            if calls:
-                yield InOrder(calls)
+            if calls and b"INCOMPLETE" in (yield InOrder(calls)):
+                msg = "a value of the source does not start from the version that is stored"
+                raise DamagedRecordError(msg)
     return copied
 
 

@@ -15,8 +15,8 @@ with the WINDOW bytes of the base before the change as its dictionary, where tex
 often stands.
 
 `base_check` is the check of the base: a delta fits one stored form, to the byte. `links` counts the
-deltas back to the keyframe, which is a Z. With an EncryptedSerializer a frame is encrypted, the
-letter is small, and `cipher NUL` stands before the frame.
+deltas back to the keyframe, which is a Z. With an EncryptedSerializer `frame` and `delta` are
+encrypted, the letter is small, and `cipher NUL` stands before them.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from langgraph.checkpoint.serde.base import CipherProtocol
 
 PLAIN, KEYFRAME, DELTA = b"P", b"Z", b"D"
-SMALLEST, LARGEST = 256, 16 * 1024 * 1024
+SMALLEST, LARGEST = 1024, 16 * 1024 * 1024
 """Bytes of values that are compressed. A larger one would take a tenth of a second of its writer's
 event loop; and a reader takes no form that claims to hold more."""
-MAX_LINKS = 16
+MAX_LINKS = 8
 WINDOW = 4096
 
 MOST_LINKS = 255
@@ -149,25 +149,25 @@ def restore(
     Raises:
         DamagedRecordError: it does not fit its base, or does not decompress to its size.
     """
+    payload = _opened(stored, cipher)
     if base is None:
-        value = _inflated(stored.payload, stored, stored.size, None, cipher)
+        value = _inflated(payload, stored.size, None)
         return Version(stored.base, value, stored.check, 0, 0, length)
-    value = _patched(stored, base.value, cipher)
+    value = _patched(payload, stored.size, base.value)
     return Version(b"", value, stored.check, base.links + 1, base.chain + length, base.keyframe)
 
 
-def _patched(stored: Stored, base: bytes, cipher: CipherProtocol | None) -> bytes:
+def _patched(payload: bytes, size: int, base: bytes) -> bytes:
     try:
-        head, patch, start, same, tail = _PARTS.unpack_from(stored.payload)
+        head, patch, start, same, tail = _PARTS.unpack_from(payload)
     except struct.error as error:
         raise DamagedRecordError(_CUT) from error
     behind = start + same
-    fresh = stored.size - head - same - tail
+    fresh = size - head - same - tail
     if max(head, behind, tail) > len(base) or fresh < patch:
         msg = "it does not fit the version that it starts from"
         raise DamagedRecordError(msg)
-    frame = stored.payload[_PARTS.size :]
-    content = _inflated(frame, stored, fresh, _dictionary(base, behind), cipher)
+    content = _inflated(payload[_PARTS.size :], fresh, _dictionary(base, behind))
     return b"".join(
         (
             base[:head],
@@ -215,14 +215,13 @@ def _delta(value: bytes, base: Version, cipher: CipherProtocol | None) -> bytes:
     tail = _common_end(value, old, min(len(value) - used, len(old) - behind))
     fresh = value[head : head + patch] + value[used : len(value) - tail]
     frame = _compressor(_DELTA_LEVEL, _dictionary(old, behind)).compress(fresh)
-    letter, frame = _sealed(DELTA, frame, cipher)
+    letter, payload = _sealed(DELTA, _PARTS.pack(head, patch, start, same, tail) + frame, cipher)
     return _checked(
         letter,
         _DELTA_HEAD.pack(base.check, base.links + 1, len(value)),
         base.token,
         b"\0",
-        _PARTS.pack(head, patch, start, same, tail),
-        frame,
+        payload,
     )
 
 
@@ -242,21 +241,23 @@ def _sealed(kind: bytes, frame: bytes, cipher: CipherProtocol | None) -> tuple[b
     return kind.lower(), name.encode() + b"\0" + secret
 
 
-def _inflated(
-    frame: bytes,
-    stored: Stored,
-    size: int,
-    window: zstd.ZstdCompressionDict | None,
-    cipher: CipherProtocol | None,
-) -> bytes:
-    if stored.is_encrypted:
-        if cipher is None:
-            msg = "it is encrypted: pass the EncryptedSerializer that it was written with"
-            raise DamagedRecordError(msg)
-        name, _, secret = frame.partition(b"\0")
-        frame = cipher.decrypt(name.decode(), secret)
+def _opened(stored: Stored, cipher: CipherProtocol | None) -> bytes:
+    if not stored.is_encrypted:
+        return stored.payload
+    if cipher is None:
+        msg = "it is encrypted: pass the EncryptedSerializer that it was written with"
+        raise DamagedRecordError(msg)
+    name, _, secret = stored.payload.partition(b"\0")
+    return cipher.decrypt(name.decode(), secret)
+
+
+def _inflated(frame: bytes, size: int, window: zstd.ZstdCompressionDict | None) -> bytes:
     context = zstd.ZstdDecompressor(dict_data=window) if window else _contexts.decompressor
     try:
+        # A size in the frame itself, which no writer puts there, would count more than the limit.
+        if zstd.frame_content_size(frame) not in (-1, size):
+            msg = f"it does not decompress to {size:,} bytes"
+            raise DamagedRecordError(msg)
         content = context.decompress(frame, max_output_size=max(size, 1))
     except zstd.ZstdError as error:
         msg = f"it does not decompress: {error}"

@@ -21,7 +21,7 @@ from saver._ids import config_of, encode_id, encode_text, target_of
 from saver._requests import Call
 from saver._retention import Retention
 from saver._values import PageValues, ValueStore
-from saver.errors import SaverError
+from saver.errors import DamagedRecordError, LostKeysError, SaverError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,9 +83,13 @@ def put(
         versions, values = checkpoint["channel_versions"], checkpoint["channel_values"]
         held = {channel: versions[channel] for channel in versions if channel in values}
         request, packed = call({**new_versions, **held}, whole=True)
-        yield request
+        if (yield request) == b"INCOMPLETE":
+            msg = f"the server does not take checkpoint {checkpoint_id.decode()!r} whole"
+            raise SaverError(msg)
     for channel, version in packed.versions.items():
-        store.learn((target.thread_id, target.ns, channel), version)
+        # Of a channel that did not change the server keeps the form that it had.
+        known = version if channel in new_versions else None
+        store.learn((target.thread_id, target.ns, channel), known)
     return config_of(target.thread_id, target.ns, checkpoint_id)
 
 
@@ -199,27 +203,27 @@ def _tuple(
     store: ValueStore | None,
 ) -> CheckpointTuple:
     ns, checkpoint_id, data, positions, tasks = entry
-    record, references, held, _ = codec.unpack_record(data)
     try:
-        channel_values = values.of_checkpoint(references, positions, held)
-    except SaverError as error:
-        msg = f"thread {thread_id.decode()!r}: {error}"
+        record, references, held, _ = codec.unpack_record(data)
+        checkpoint = {
+            **codec.load(serde, record.head_type, record.head),
+            "channel_versions": {name: codec.version_of(token) for name, token in references},
+            "channel_values": values.of_checkpoint(references, positions, held),
+        }
+        found = CheckpointTuple(
+            config=config_of(thread_id, ns, checkpoint_id),
+            checkpoint=cast("Checkpoint", checkpoint),
+            metadata=codec.load(serde, record.metadata_type, record.metadata),
+            parent_config=config_of(thread_id, ns, record.parent) if record.parent else None,
+            pending_writes=_pending_writes(serde, tasks),
+        )
+    except (DamagedRecordError, LostKeysError) as error:
+        msg = f"thread {thread_id.decode()!r}, checkpoint {checkpoint_id.decode()!r}: {error}"
         raise type(error)(msg) from error
     if store is not None:
         for (channel, token), position in zip(references, positions, strict=True):
             store.learn((thread_id, ns, channel), values.version_of(position, token))
-    checkpoint = {
-        **codec.load(serde, record.head_type, record.head),
-        "channel_versions": {name: codec.version_of(token) for name, token in references},
-        "channel_values": channel_values,
-    }
-    return CheckpointTuple(
-        config=config_of(thread_id, ns, checkpoint_id),
-        checkpoint=cast("Checkpoint", checkpoint),
-        metadata=codec.load(serde, record.metadata_type, record.metadata),
-        parent_config=config_of(thread_id, ns, record.parent) if record.parent else None,
-        pending_writes=_pending_writes(serde, tasks),
-    )
+    return found
 
 
 def _pending_writes(

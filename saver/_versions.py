@@ -13,6 +13,9 @@ Channel = tuple[bytes, bytes, str]
 """Thread, namespace, channel."""
 
 
+_EACH = 400
+
+
 class KnownVersions:
     """The last known version of each channel, up to so many bytes; the least recently used goes.
 
@@ -39,11 +42,16 @@ class KnownVersions:
         with self._lock:
             before = self._versions.pop(channel, None)
             if before is not None:
-                self._bytes -= len(before.value)
-            if version is None:
+                self._bytes -= _size(before)
+            if version is None or _size(version) > self._max_bytes:
                 return
             self._versions[channel] = version
-            self._bytes += len(version.value)
+            self._bytes += _size(version)
             while self._bytes > self._max_bytes:
                 _, oldest = self._versions.popitem(last=False)
-                self._bytes -= len(oldest.value)
+                self._bytes -= _size(oldest)
+
+
+def _size(version: Version) -> int:
+    """Bytes of memory, roughly: the value, and what it takes to remember one."""
+    return len(version.value) + _EACH

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import struct
 from typing import Any
@@ -255,8 +256,8 @@ def test_compressed_or_not(value: Any) -> None:
 def test_encrypted_without_key() -> None:
     """A reader without the cipher is told so."""
     serde = EncryptedSerializer.from_pycryptodome_aes(key=b"0" * 16)
-    kind, data = codec.dump_compressed(serde, "it", "text " * 100)
-    assert kind.startswith(codec.COMPRESSED)
+    kind, data = codec.dump_compressed(serde, "it", "text " * 400)
+    assert kind.startswith(codec.SEALED)
     with pytest.raises(DamagedRecordError, match="EncryptedSerializer"):
         codec.load(SERDE, kind, data)
 
@@ -279,3 +280,28 @@ def test_index_out_of_range() -> None:
     """An index is four bytes; a larger one is no silent wrap."""
     with pytest.raises(struct.error):
         codec.pack_writes(SERDE, {2**31: ("a", 1)}, "")
+
+
+@pytest.mark.parametrize("length", [1, 5_000])
+def test_type_with_plus(length: int) -> None:
+    """A serializer's type may have a plus: it is no cipher's name."""
+
+    class Plus(JsonPlusSerializer):
+        def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
+            return "application/x+json", json.dumps(obj).encode()
+
+        def loads_typed(self, data: tuple[str, bytes]) -> Any:
+            assert data[0] == "application/x+json"
+            return json.loads(data[1])
+
+    key = {"key": b"0" * 16}
+    for serde in (Plus(), EncryptedSerializer.from_pycryptodome_aes(Plus(), **key)):
+        kind, data = codec.dump_compressed(serde, "it", "x" * length)
+        if length > 1 or not isinstance(serde, EncryptedSerializer):
+            assert codec.load(serde, kind, data) == "x" * length
+
+
+def test_nan_version() -> None:
+    """A version that does not equal itself names nothing."""
+    with pytest.raises(ValueError, match="must not be NaN"):
+        codec.reference("a", math.nan)

@@ -96,21 +96,22 @@ def version(size: int) -> Version:
 
 def test_known_versions_are_bounded() -> None:
     """The least recently used go first; one that is too large is not kept at all."""
-    known = KnownVersions(100)
+    known = KnownVersions(1300)
     a, b, c = ((b"t", b"", name) for name in "abc")
     known.put(a, version(40))
     known.put(b, version(40))
     assert known.get(a) is not None
     known.put(c, version(40))
     assert [known.get(each) is None for each in (a, b, c)] == [False, True, False]
-    known.put(a, version(60))
-    known.put(b, version(101))
-    assert [known.get(each) for each in (a, b, c)] == [None, None, None]
+    known.put(b, version(901))
+    assert [known.get(each) is None for each in (a, b, c)] == [False, True, False]
+    known.put(a, version(900))
+    assert [known.get(each) is None for each in (a, b, c)] == [False, True, True]
 
 
 def test_known_version_is_forgotten() -> None:
     """A version that nothing can start from ends what was known of its channel."""
-    known = KnownVersions(100)
+    known = KnownVersions(500)
     known.put((b"t", b"", "a"), version(90))
     known.put((b"t", b"", "a"), None)
     known.put((b"t", b"", "b"), version(90))

@@ -4,6 +4,13 @@ local function is_compressed(value)
   return value:find('^[ZzDd]') ~= nil
 end
 
+-- Bytes of a value once it is restored, which is what a reader must hold.
+local function size_of(value)
+  local position = value:find('^[Zz]') and 10 or value:find('^[Dd]') and 19
+  if not position or #value < position + 3 then return #value end
+  return struct.unpack('>I4', value, position)
+end
+
 -- The value field that a stored delta starts from, and the check that it expects there; nil for
 -- other values. O(#field).
 local function base_of(field, value)

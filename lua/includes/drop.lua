@@ -60,8 +60,9 @@ local function drop(thread_id, ns, checkpoint_id)
   local member, entry = ns .. '\0' .. checkpoint_id, checkpoint_id .. '\0' .. ns
   local work = 3 + drop_writes(member)
   local record = redis.call('HGET', key.checkpoints, member)
-  if record then
-    local parts = parts_of(record)
+  -- A damaged record does not say what it holds: that stays until the thread goes.
+  local is_whole, parts = pcall(parts_of, record)
+  if is_whole then
     local position = 0
     for reference in each(parts.references) do
       position = position + 1

@@ -7,7 +7,7 @@ local position_of = {}
 local function add_value(position, value)
   page.values[position] = value
   page.bases[position] = 0
-  page.bytes = page.bytes + (value and #value or 0)
+  page.bytes = page.bytes + (value and size_of(value) or 0)
 end
 
 -- Adds what the value at a position starts from, back to its keyframe. O(links).
