@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _SHARDS_AT_ONCE = 128
 _THREADS_AT_ONCE = 100
 _RUNS_AT_ONCE = 100
+_BEHIND_ALL = b"(\xff"
+"""Bound of an index behind which there is nothing."""
 
 
 @dataclass(frozen=True)
@@ -170,22 +172,27 @@ def _not_found(thread_id: str) -> ThreadNotFoundError:
 
 
 def threads(keys: Keys, serde: SerializerProtocol, limit: int | None) -> Plan[None]:
-    """Yields pages of what is known of every thread."""
+    """Yields pages of what is known of every thread; forgets those that have expired."""
 
     def describe(thread_ids: Sequence[bytes], left: int | None) -> Plan[int | None]:
         replies = (
             (yield tuple(describe_call(keys, each) for each in thread_ids)) if thread_ids else []
         )
-        found = [
-            _info(serde, each, reply)
-            for each, reply in zip(thread_ids, replies, strict=True)
-            if reply  # else it expired
-        ][:left]
+        told = dict(zip(thread_ids, replies, strict=True))
+        expired = [each for each, reply in told.items() if not reply]
+        if expired:
+            yield tuple(_prune_nothing(keys, each) for each in expired)
+        found = [_info(serde, each, reply) for each, reply in told.items() if reply][:left]
         if found:
             yield Page(found)
         return None if left is None else left - len(found)
 
     yield from walk_threads(keys, describe, checked_limit(limit))
+
+
+def _prune_nothing(keys: Keys, thread_id: bytes) -> Call:
+    """Leaves a thread as it is, and takes one that has no key any more out of the registries."""
+    return Call("prune", keys.thread(thread_id), (thread_id, 1, _BEHIND_ALL))
 
 
 def describe_call(keys: Keys, thread_id: bytes) -> Call:

@@ -184,6 +184,9 @@ class ThreadOperations:
     def threads(self, *, limit: int | None = None) -> Iterator[ThreadInfo]:
         """Tells about every thread, in no order. At least 8 round trips; lazy, in bounded memory.
 
+        What the registries still know of expired threads goes, which is a write; other writers
+        remove a few each as well.
+
         Args:
             limit (int | None): At most this many.
 

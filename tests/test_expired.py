@@ -47,6 +47,20 @@ def expired(redis: Redis, thread_id: str = "t") -> RedisSaver:
     return saver
 
 
+def test_threads_forgets(redis: Redis) -> None:
+    """A look at all threads takes those that expired out of the registries, and no other."""
+    saver = expired(redis)
+    other = neighbor("t")
+    fill(saver, other)
+    saver.expire(other, 1000)
+    for each in ("u", "v"):
+        fill(RedisSaver(redis), each)
+    before = [stored(redis, each) for each in (other, "u", "v")]
+    assert {each.thread_id for each in saver.threads()} == {other, "u", "v"}
+    assert registered(redis, "t") == set()
+    assert [stored(redis, each) for each in (other, "u", "v")] == before
+
+
 def test_reads(redis: Redis) -> None:
     """Nothing, by every way to read; none raises LostKeysError."""
     expired(redis)
