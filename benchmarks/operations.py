@@ -3,7 +3,8 @@
 The calls are those that LangGraph made in a chat of 200 messages, replayed on a new thread, so that
 the state grows from nothing. Both sides use equal clients of redis-py.
 
-Ours: the saver's method as LangGraph calls it.
+Ours: the saver's method as LangGraph calls it, without compression, so that both send the same
+bytes; what compression costs and saves is measured by `benchmarks.storage`.
 Reference: serialising the same values with the saver's serde and one HSET; or one HMGET and
 deserialising the same values. See `benchmarks.raw` for what that leaves out.
 Ours on the wire: the call of a put, prepared, through the saver's transport. Its reference: the
@@ -40,7 +41,7 @@ def operations(environment: Environment) -> list[Comparison]:
     """Of `RedisSaver`."""
     calls = record_chat(TURNS)
     with environment.client() as ours, environment.client() as theirs:
-        replay = _SyncReplay(RedisSaver(ours), theirs, "")
+        replay = _SyncReplay(RedisSaver(ours, compression=None), theirs, "")
         for thread_id in rounds(environment, replay.comparisons):
             for pair in replay.pairs(calls, thread_id):
                 time_pair(*pair)
@@ -55,7 +56,7 @@ def async_operations(environment: Environment) -> list[Comparison]:
 async def _async_operations(environment: Environment) -> list[Comparison]:
     calls = record_chat(TURNS)
     async with environment.async_client() as ours, environment.async_client() as theirs:
-        replay = _AsyncReplay(AsyncRedisSaver(ours), theirs, "async ")
+        replay = _AsyncReplay(AsyncRedisSaver(ours, compression=None), theirs, "async ")
         for thread_id in rounds(environment, replay.comparisons):
             for pair in replay.pairs(calls, thread_id):
                 await atime_pair(*pair)
