@@ -2,7 +2,7 @@
 -- Deletes the checkpoints that one run made in one thread, with their writes, the newest first.
 -- Those that a delta channel of another checkpoint still needs stay.
 --
--- KEYS          of the thread, see includes/keys.lua
+-- KEYS[1..16]   of the thread, see includes/keys.lua
 -- ARGV[1] thread_id
 -- ARGV[2] run      the run's digest
 -- ARGV[3] high     ZREVRANGEBYLEX bound: '[' .. run .. '\255' at first, then the reply before

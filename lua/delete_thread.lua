@@ -2,7 +2,7 @@
 -- Deletes everything of one thread. The first call makes the thread disappear whole; the registries
 -- of runs are cleared a batch a call, so send it again while it replies 1.
 --
--- KEYS          of the thread, see includes/keys.lua
+-- KEYS[1..16]   of the thread, see includes/keys.lua
 -- ARGV[1] thread_id
 -- Reply: 1 when runs are left to clear, else 0. Errors: SAVERARGS, SAVERLAYOUT, WRONGTYPE.
 -- Cost: O(BATCH * log runs); memory is freed in the background.

@@ -3,7 +3,7 @@
 -- ancestor that has a value stored for it. Stops at the first of: every channel has one, the root,
 -- MAX_WALKED ancestors, MAX_BYTES to send.
 --
--- KEYS          of the thread, see includes/keys.lua
+-- KEYS[1..16]   of the thread, see includes/keys.lua
 -- ARGV[1] thread_id, ARGV[2] ns
 -- ARGV[3] checkpoint_id  the one to start below; '' for the latest
 -- ARGV[4] since    '' at first, then the reply's
@@ -25,6 +25,7 @@
 -- @include chains
 -- @include page
 -- @include ahead
+-- @include newest
 -- @include lost
 
 local MAX_WALKED, MAX_BYTES = 1000, 1048576
@@ -93,11 +94,7 @@ local refused = refusal(THREAD_KEYS, 5)
 if refused then return refused end
 
 if writes_lost() then return LOST end
-if checkpoint_id == '' then
-  local latest = call('ZREVRANGEBYLEX', key.index, '(' .. ns .. '\1', '[' .. ns .. '\0',
-    'LIMIT', 0, 1)[1]
-  checkpoint_id = latest and latest:sub(#ns + 2) or ''
-end
+if checkpoint_id == '' then checkpoint_id = newest_id(ns) or '' end
 local record = record_of(checkpoint_id)
 if not record then
   -- Once begun, the end of a history is not missed for nothing: it was removed meanwhile.

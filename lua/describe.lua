@@ -1,7 +1,7 @@
 #!lua flags=no-writes
 -- Tells about one thread.
 --
--- KEYS          of the thread, see includes/keys.lua
+-- KEYS[1..16]   of the thread, see includes/keys.lua
 -- ARGV[1] thread_id
 -- Reply: [checkpoints, newest checkpoint_id, its ns, its record, tasks with writes,
 --         milliseconds to live or -1 or 'inf' when pinned, bytes of memory, estimated];

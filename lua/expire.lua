@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Sets how long a thread lives.
 --
--- KEYS          of the thread, see includes/keys.lua
+-- KEYS[1..16]   of the thread, see includes/keys.lua
 -- ARGV[1] thread_id
 -- ARGV[2] ttl      milliseconds from now; 'pin' for ever, whatever savers ask; 'unpin' for ever,
 --                  until a saver asks

@@ -2,7 +2,7 @@
 -- Reads a page of a thread's checkpoints, the oldest first over all namespaces; after the last one
 -- the writes whose checkpoint is not there.
 --
--- KEYS          of the thread, see includes/keys.lua
+-- KEYS[1..16]   of the thread, see includes/keys.lua
 -- ARGV[1] thread_id
 -- ARGV[2] order    'timeline', then 'pending'
 -- ARGV[3] from     ZRANGEBYLEX bound in that order: '-', or '(' .. last member of the page before

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- get_tuple.lua, and the thread lives for another ttl from now: for savers with refresh_on_read.
 --
--- KEYS          of the thread, see includes/keys.lua
+-- KEYS[1..16]   of the thread, see includes/keys.lua
 -- ARGV[1] thread_id, ARGV[2] ns
 -- ARGV[3] checkpoint_id  '' for the latest: the greatest id of the namespace
 -- ARGV[4] ttl   int     milliseconds
@@ -18,6 +18,7 @@
 -- @include chains
 -- @include page
 -- @include lost
+-- @include newest
 -- @include latest
 
 local refused = refusal(THREAD_KEYS, 4, 4)

@@ -2,7 +2,7 @@
 -- Reads a page of a thread's checkpoints, newest first, that match every filter term.
 -- Stops at the first of: `count` found, MAX_BYTES to send, MAX_SCANNED looked at, end of range.
 --
--- KEYS          of the thread, see includes/keys.lua
+-- KEYS[1..16]   of the thread, see includes/keys.lua
 -- ARGV[1] thread_id
 -- ARGV[2] order        'index' (one namespace) or 'timeline' (all of them)
 -- ARGV[3] high, ARGV[4] low   ZREVRANGEBYLEX bounds in that order

@@ -4,7 +4,7 @@
 -- root checkpoint that it started from. Namespace by namespace, so send it again with what it
 -- replies.
 --
--- KEYS          of the thread, see includes/keys.lua
+-- KEYS[1..16]   of the thread, see includes/keys.lua
 -- ARGV[1] thread_id
 -- ARGV[2] keep_last    int     how many of each namespace stay
 -- ARGV[3] from         ZRANGEBYLEX bound of the index: '-' to begin, then the reply before

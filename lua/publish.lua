@@ -2,7 +2,7 @@
 -- Ends a copy: what was staged under a name of its own becomes the thread, in one step. Before that
 -- its runs go into the registries, a batch a call.
 --
--- KEYS          of the thread, see includes/keys.lua; then the staged thread's own, in that order
+-- KEYS[1..16]   of the thread, see includes/keys.lua; [17..27] the staged thread's own, as [6..16]
 -- ARGV[1] thread_id
 -- ARGV[2] staged_id    under which it was staged
 -- ARGV[3] ttl          int     milliseconds that the thread lives from now, 0 for ever

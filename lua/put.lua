@@ -2,7 +2,7 @@
 -- Stores one checkpoint whole: its new channel values, its record, its place in every order.
 -- An existing checkpoint of the same id is replaced.
 --
--- KEYS          of the thread, see includes/keys.lua
+-- KEYS[1..16]   of the thread, see includes/keys.lua
 -- ARGV[1] thread_id, ARGV[2] ns, ARGV[3] checkpoint_id
 -- ARGV[4] record       bytes   see saver/_codec.py
 -- ARGV[5] flags        one a reference: 1 its value is among the fields below, ? it is stored

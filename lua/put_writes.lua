@@ -3,7 +3,7 @@
 -- (index below 0) replaces what is there; of a regular one the first writer wins, whole. Writes
 -- under a checkpoint that was removed a short while ago are ignored.
 --
--- KEYS          of the thread, see includes/keys.lua
+-- KEYS[1..16]   of the thread, see includes/keys.lua
 -- ARGV[1] thread_id
 -- ARGV[2] member   ns NUL checkpoint_id
 -- ARGV[3] task_id

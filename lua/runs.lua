@@ -1,7 +1,7 @@
 #!lua flags=no-writes
 -- Finds the threads of one shard in which runs made checkpoints.
 --
--- KEYS          of the shard, see includes/keys.lua
+-- KEYS[1..5]    of the shard, see includes/keys.lua
 -- ARGV[1] count    int     how many threads of a run at most
 -- ARGV[2..]        ZRANGEBYLEX bounds: '[' .. run to begin, or '(' .. run .. last thread_id
 -- Reply: for each bound [run .. thread_id, ...]; fewer than `count` means the end.

@@ -1,7 +1,7 @@
 #!lua flags=no-writes
 -- Reads a page of the threads of one shard, in order of their ids.
 --
--- KEYS          of the shard, see includes/keys.lua
+-- KEYS[1..5]    of the shard, see includes/keys.lua
 -- ARGV[1] after    ZRANGEBYLEX bound: '[\1' to begin, or '(' .. last thread_id of the page before
 -- ARGV[2] count    int     how many at most
 -- Reply: [thread_id, ...]; fewer than `count` means the end. A thread that has expired may be

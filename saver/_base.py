@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
@@ -14,7 +14,7 @@ from saver._setup import setup
 from saver._threads import ThreadOperations
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from langchain_core.runnables import RunnableConfig
     from langgraph.checkpoint.base import (
@@ -26,9 +26,12 @@ if TYPE_CHECKING:
     from langgraph.checkpoint.serde.base import SerializerProtocol
 
     from saver._batching import AsyncTransport
+    from saver._plans import Plan
     from saver._retention import Retention
     from saver._transport import SyncTransport
     from saver._values import ValueStore
+
+T = TypeVar("T")
 
 
 class BaseRedisSaver(ThreadOperations, BaseCheckpointSaver[str]):
@@ -48,6 +51,10 @@ class BaseRedisSaver(ThreadOperations, BaseCheckpointSaver[str]):
         self._keys = Keys(prefix)
         self._retention = retention
         self._store = store
+
+    def _plan(self, make: Callable[..., Plan[T]], *args: Any) -> Plan[T]:
+        """A plan of this saver's keys, serializer and options."""
+        return make(self._keys, self.serde, *args, self._retention, self._store)
 
     def setup(self) -> None:
         """Checks the server and loads the scripts; optional, for a start-up that fails early.
@@ -76,9 +83,7 @@ class BaseRedisSaver(ThreadOperations, BaseCheckpointSaver[str]):
             SaverError: What is stored is lost, damaged, or of a newer layout.
             redis.exceptions.RedisError: The server is down or refuses.
         """
-        return self._transport.run(
-            plans.get_tuple(self._keys, self.serde, config, self._retention, self._store)
-        )
+        return self._transport.run(self._plan(plans.get_tuple, config))
 
     def list(
         self,
@@ -122,6 +127,9 @@ class BaseRedisSaver(ThreadOperations, BaseCheckpointSaver[str]):
     ) -> RunnableConfig:
         """Stores a checkpoint, whole or not at all. 1 round trip.
 
+        1 more when the server no longer has what the checkpoint builds on, as when its thread was
+        deleted or expired under the run: then every value is sent.
+
         Args:
             config (RunnableConfig): Names the thread and namespace; its `checkpoint_id` is the
                 parent's.
@@ -142,16 +150,7 @@ class BaseRedisSaver(ThreadOperations, BaseCheckpointSaver[str]):
             redis.exceptions.RedisError: The server is down or refuses; repeating is safe.
         """
         return self._transport.run(
-            plans.put(
-                self._keys,
-                self.serde,
-                config,
-                checkpoint,
-                metadata,
-                new_versions,
-                self._retention,
-                self._store,
-            )
+            self._plan(plans.put, config, checkpoint, metadata, new_versions)
         )
 
     def put_writes(
@@ -180,21 +179,10 @@ class BaseRedisSaver(ThreadOperations, BaseCheckpointSaver[str]):
             SaverError: The data is of a newer layout, or a key is not ours.
             redis.exceptions.RedisError: The server is down or refuses; repeating is safe.
         """
-        self._transport.run(
-            plans.put_writes(
-                self._keys,
-                self.serde,
-                config,
-                writes,
-                task_id,
-                task_path,
-                self._retention,
-                self._store,
-            )
-        )
+        self._transport.run(self._plan(plans.put_writes, config, writes, task_id, task_path))
 
     def delete_thread(self, thread_id: str) -> None:
-        """Deletes everything of a thread. 1 round trip, and 1 for each further 500 runs.
+        """Deletes everything of a thread. 1 round trip, and 1 for each further 250 runs.
 
         Args:
             thread_id (str): The thread; one that does not exist is no error.
@@ -213,9 +201,7 @@ class BaseRedisSaver(ThreadOperations, BaseCheckpointSaver[str]):
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Async version of `get_tuple`."""
-        return await self._transport.arun(
-            plans.get_tuple(self._keys, self.serde, config, self._retention, self._store)
-        )
+        return await self._transport.arun(self._plan(plans.get_tuple, config))
 
     def alist(
         self,
@@ -239,16 +225,7 @@ class BaseRedisSaver(ThreadOperations, BaseCheckpointSaver[str]):
     ) -> RunnableConfig:
         """Async version of `put`."""
         return await self._transport.arun(
-            plans.put(
-                self._keys,
-                self.serde,
-                config,
-                checkpoint,
-                metadata,
-                new_versions,
-                self._retention,
-                self._store,
-            )
+            self._plan(plans.put, config, checkpoint, metadata, new_versions)
         )
 
     async def aput_writes(
@@ -259,18 +236,7 @@ class BaseRedisSaver(ThreadOperations, BaseCheckpointSaver[str]):
         task_path: str = "",
     ) -> None:
         """Async version of `put_writes`."""
-        await self._transport.arun(
-            plans.put_writes(
-                self._keys,
-                self.serde,
-                config,
-                writes,
-                task_id,
-                task_path,
-                self._retention,
-                self._store,
-            )
-        )
+        await self._transport.arun(self._plan(plans.put_writes, config, writes, task_id, task_path))
 
     async def adelete_thread(self, thread_id: str) -> None:
         """Async version of `delete_thread`."""

@@ -77,9 +77,9 @@ def put(
 
     request, packed = call(new_versions, whole=False)
     if (yield request) == b"INCOMPLETE":
-        # The thread was deleted, or expired, under a run that goes on; or another version of the
-        # saver's option stored what a delta starts from. A channel that has no value here may have
-        # one at an older checkpoint, of the same version.
+        # The thread was deleted, or expired, under a run that goes on; or what a delta starts from
+        # is gone, or another one. A channel that has no value here may have one at an older
+        # checkpoint, of the same version.
         versions, values = checkpoint["channel_versions"], checkpoint["channel_values"]
         held = {channel: versions[channel] for channel in versions if channel in values}
         request, packed = call({**new_versions, **held}, whole=True)
@@ -176,7 +176,7 @@ def get_tuple(
 
 
 def delete_thread(keys: Keys, thread_id: str) -> Plan[None]:
-    """Deletes everything of a thread; one call, and one more for each 500 runs."""
+    """Deletes everything of a thread; one call, and one more for each 250 runs."""
     encoded = encode_id("thread_id", thread_id)
     call = Call("delete_thread", keys.thread(encoded), (encoded,))
     while (yield call):

@@ -68,7 +68,7 @@ class ThreadOperations:
         Raises:
             TypeError: `run_ids` is not a sequence of `str`.
             ValueError: An id is empty or holds NUL.
-            SaverError: The data is of a newer layout.
+            SaverError: What is stored is lost, or of a newer layout.
             redis.exceptions.RedisError: The server is down or refuses; repeating is safe.
         """
         self._transport.run(lifecycle.delete_for_runs(self._keys, run_ids))
@@ -96,7 +96,7 @@ class ThreadOperations:
             TypeError: `thread_ids` is not a sequence of `str`, or `keep_last` is not an `int`.
             ValueError: An id is empty or holds NUL, the strategy is unknown, or `keep_last` is
                 below 1 or comes with `"delete"`.
-            SaverError: The data is of a newer layout.
+            SaverError: What is stored is lost, or of a newer layout.
             redis.exceptions.RedisError: The server is down or refuses; repeating is safe.
         """
         self._transport.run(lifecycle.prune(self._keys, thread_ids, strategy, keep_last))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from saver import AsyncRedisSaver, RedisSaver
+from tests.invariants import problems
 from tests.servers import Server
 from tests.wire import Wire
 
@@ -62,3 +63,10 @@ def wire(server: Server) -> Iterator[Wire]:
         saver.setup()
     with Wire(server.socket) as wire:
         yield wire
+
+
+@pytest.fixture
+def sound(redis: Redis) -> Iterator[None]:
+    """After the test: no key contradicts another one."""
+    yield
+    assert problems(redis) == []

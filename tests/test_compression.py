@@ -10,7 +10,6 @@ from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 
 from saver import RedisSaver
 from saver.errors import DamagedRecordError, LostKeysError
-from tests.invariants import problems
 from tests.samples import checkpoint, config, ids, put
 
 if TYPE_CHECKING:
@@ -35,10 +34,7 @@ def other(server: Server) -> Iterator[RedisSaver]:
         yield made
 
 
-@pytest.fixture(autouse=True)
-def _sound(redis: Redis) -> Iterator[None]:
-    yield
-    assert problems(redis) == []
+pytestmark = pytest.mark.usefixtures("sound")
 
 
 def grow(

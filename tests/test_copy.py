@@ -10,7 +10,6 @@ from redis import Redis
 
 from saver import AsyncRedisSaver, RedisSaver
 from saver.errors import LostKeysError
-from tests.invariants import problems
 from tests.lifecycle import (
     KINDS,
     delta,
@@ -25,15 +24,10 @@ from tests.lifecycle import (
 from tests.samples import HOSTILE, checkpoint, comparable, config, ids, put
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 
-@pytest.fixture(autouse=True)
-def sound(redis: Redis) -> Iterator[None]:
-    """After every test: no key contradicts another one."""
-    yield
-    assert problems(redis) == []
+pytestmark = pytest.mark.usefixtures("sound")
 
 
 def everything(saver: RedisSaver, thread_id: str) -> list[Any]:

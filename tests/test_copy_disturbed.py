@@ -31,11 +31,7 @@ if TYPE_CHECKING:
     from tests.servers import Server
 
 
-@pytest.fixture(autouse=True)
-def sound(redis: Redis) -> Iterator[None]:
-    """After every test: no key contradicts another one."""
-    yield
-    assert problems(redis) == []
+pytestmark = pytest.mark.usefixtures("sound")
 
 
 PAGES = 2

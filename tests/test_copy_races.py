@@ -9,23 +9,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from saver import RedisSaver
-from tests.invariants import problems
 from tests.lifecycle import fill, neighbor, registered, stored
 from tests.samples import checkpoint, config, ids, put
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from redis import Redis
 
     from tests.servers import Server
 
 
-@pytest.fixture(autouse=True)
-def sound(redis: Redis) -> Iterator[None]:
-    """After every test: no key contradicts another one."""
-    yield
-    assert problems(redis) == []
+pytestmark = pytest.mark.usefixtures("sound")
 
 
 ROUNDS = 30

@@ -18,7 +18,6 @@ from tests.lifecycle import delta, fill, key, neighbor, registered, registry, st
 from tests.samples import HOSTILE, checkpoint, config, ids, put
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.servers import Server
@@ -26,11 +25,7 @@ if TYPE_CHECKING:
 THREADS = ["t", neighbor("t"), "u", "v"]
 
 
-@pytest.fixture(autouse=True)
-def sound(redis: Redis) -> Iterator[None]:
-    """After every test: no key contradicts another one."""
-    yield
-    assert problems(redis) == []
+pytestmark = pytest.mark.usefixtures("sound")
 
 
 def left(saver: RedisSaver) -> dict[str, list[str]]:

@@ -22,24 +22,17 @@ from tests.delta_graphs import (
     turns,
 )
 from tests.graph_scenarios import plain
-from tests.invariants import problems
 from tests.samples import config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from redis import Redis
 
     from tests.servers import Server
 
 AT = config(ns=None)
 
 
-@pytest.fixture(autouse=True)
-def whole(redis: Redis) -> Iterator[None]:
-    """Whatever a test does, it leaves keys that fit together."""
-    yield
-    assert problems(redis) == []
+pytestmark = pytest.mark.usefixtures("sound")
 
 
 @pytest.fixture(params=[1, 3])

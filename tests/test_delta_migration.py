@@ -12,24 +12,15 @@ from typing_extensions import TypedDict
 
 from saver import RedisSaver
 from tests.delta_graphs import DeltaChannel, appended, check_kept, in_runs, states
-from tests.invariants import problems
 from tests.samples import config
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from redis import Redis
-
     from tests.servers import Server
 
 AT = config(ns=None)
 
 
-@pytest.fixture(autouse=True)
-def whole(redis: Redis) -> Iterator[None]:
-    """Whatever a test does, it leaves keys that fit together."""
-    yield
-    assert problems(redis) == []
+pytestmark = pytest.mark.usefixtures("sound")
 
 
 Stored = Annotated[list[Any], operator.add]

@@ -11,13 +11,10 @@ from langgraph.checkpoint.memory import InMemorySaver
 
 from saver import RedisSaver
 from saver.errors import LostKeysError
-from tests.invariants import problems
 from tests.samples import HOSTILE, checkpoint, config
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from redis import Redis
+    from collections.abc import Sequence
 
     from saver import AsyncRedisSaver
     from tests.servers import Server
@@ -27,11 +24,7 @@ CHANNELS = ["a", "a:b", "\x01", "\U0001f600", "x" * 300]
 IDS = sorted([*HOSTILE, *(f"{number:03}" for number in range(10))])
 
 
-@pytest.fixture(autouse=True)
-def whole(redis: Redis) -> Iterator[None]:
-    """Whatever a test does, it leaves keys that fit together."""
-    yield
-    assert problems(redis) == []
+pytestmark = pytest.mark.usefixtures("sound")
 
 
 def grow(

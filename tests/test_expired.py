@@ -24,18 +24,14 @@ from tests.lifecycle import (
 from tests.samples import checkpoint, config, ids, put
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from redis import Redis
 
 LONG = 10_000
 
 
-@pytest.fixture(autouse=True)
-def sound(redis: Redis) -> Iterator[None]:
-    """After every test: no key contradicts another one."""
-    yield
-    assert problems(redis) == []
+pytestmark = pytest.mark.usefixtures("sound")
 
 
 def expired(redis: Redis, thread_id: str = "t") -> RedisSaver:

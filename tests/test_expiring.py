@@ -17,7 +17,7 @@ from tests.samples import checkpoint, config, ids, put
 from tests.servers import Server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from redis import Redis
 
@@ -25,11 +25,7 @@ LONG = 10_000
 NAMES = ["t", neighbor("t"), "u"]
 
 
-@pytest.fixture(autouse=True)
-def sound(redis: Redis) -> Iterator[None]:
-    """After every test: no key contradicts another one."""
-    yield
-    assert problems(redis) == []
+pytestmark = pytest.mark.usefixtures("sound")
 
 
 def check(saver: RedisSaver, name: str) -> None:

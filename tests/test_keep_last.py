@@ -13,7 +13,6 @@ from langgraph.types import Command
 
 from saver import RedisSaver
 from tests.graph_scenarios import chain, plain
-from tests.invariants import problems
 from tests.raw import contents, key
 from tests.samples import HOSTILE, checkpoint, comparable, config, ids, put
 from tests.test_prune_graphs import GRAPHS, fan_out, namespaces
@@ -28,11 +27,7 @@ if TYPE_CHECKING:
 AT = config(ns=None)
 
 
-@pytest.fixture(autouse=True)
-def whole(redis: Redis) -> Iterator[None]:
-    """Whatever a test does, it leaves keys that fit together."""
-    yield
-    assert problems(redis) == []
+pytestmark = pytest.mark.usefixtures("sound")
 
 
 @contextmanager

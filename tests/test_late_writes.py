@@ -17,18 +17,14 @@ from tests.lifecycle import delta, expires_at, fill, let_expire, neighbor, store
 from tests.samples import checkpoint, config, ids, put
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from redis import Redis
 
     from saver import AsyncRedisSaver
 
 
-@pytest.fixture(autouse=True)
-def sound(redis: Redis) -> Iterator[None]:
-    """After every test: no key contradicts another one."""
-    yield
-    assert problems(redis) == []
+pytestmark = pytest.mark.usefixtures("sound")
 
 
 def test_put_writes(saver: RedisSaver, redis: Redis) -> None:

@@ -141,7 +141,7 @@ def test_first_line(path: Path) -> None:
 def test_header(path: Path) -> None:
     """A script says what it takes, replies, raises and costs, before its code."""
     told = header(path)
-    for part in ("-- KEYS   ", "-- ARGV[1] ", "Reply: ", "Errors: SAVER", "Cost: O("):
+    for part in ("-- KEYS[1..", "-- ARGV[1] ", "Reply: ", "Errors: SAVER", "Cost: O("):
         assert part in told, part
 
 
@@ -155,9 +155,10 @@ def test_errors_in_header(path: Path) -> None:
 @by_name
 def test_keys_in_header(path: Path) -> None:
     """A header says whose keys the script takes; it refuses another number of them."""
-    whose = re.findall(r"^-- KEYS          (.*)$", header(path), re.MULTILINE)
-    told = {5: "of the shard", 16: "of the thread", 27: "of the thread"}[len(keys_of(path.stem))]
-    more = "; then the staged thread's own, in that order" if path.stem == "publish" else ""
+    whose = re.findall(r"^-- (KEYS\[.*)$", header(path), re.MULTILINE)
+    shard, thread = "KEYS[1..5]    of the shard", "KEYS[1..16]   of the thread"
+    told = {5: shard, 16: thread, 27: thread}[len(keys_of(path.stem))]
+    more = "; [17..27] the staged thread's own, as [6..16]" if path.stem == "publish" else ""
     assert whose == [f"{told}, see includes/keys.lua{more}"]
 
 

@@ -8,23 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.invariants import problems
 from tests.raw import contents
 from tests.samples import HOSTILE, checkpoint, comparable, config, ids, put
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from redis import Redis
 
     from saver import AsyncRedisSaver, RedisSaver
 
 
-@pytest.fixture(autouse=True)
-def whole(redis: Redis) -> Iterator[None]:
-    """Whatever a test does, it leaves keys that fit together."""
-    yield
-    assert problems(redis) == []
+pytestmark = pytest.mark.usefixtures("sound")
 
 
 def fill(saver: RedisSaver, thread_id: str = "t", ns: str = "", count: int = 5) -> list[Any]:

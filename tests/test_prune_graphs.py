@@ -12,24 +12,17 @@ from langgraph.types import Command, Send, interrupt
 from typing_extensions import TypedDict
 
 from tests.graph_scenarios import Total, chain, plain
-from tests.invariants import problems
 from tests.samples import checkpoint, config, ids, put
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from redis import Redis
+    from collections.abc import Callable
 
     from saver import RedisSaver
 
 AT = config(ns=None)
 
 
-@pytest.fixture(autouse=True)
-def whole(redis: Redis) -> Iterator[None]:
-    """Whatever a test does, it leaves keys that fit together."""
-    yield
-    assert problems(redis) == []
+pytestmark = pytest.mark.usefixtures("sound")
 
 
 def namespaces(saver: RedisSaver) -> set[str]:

@@ -14,13 +14,11 @@ from redis import Redis
 from saver import AsyncRedisSaver, RedisSaver, ThreadInfo
 from saver._copies import copy_thread
 from saver.errors import DamagedRecordError
-from tests.invariants import problems
 from tests.lifecycle import fill, let_expire, neighbor, shard_of, stepped
 from tests.samples import HOSTILE, checkpoint, config, put
 from tests.wire import Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.servers import Server
@@ -29,11 +27,7 @@ SHARDS_AT_ONCE = 128
 """Of 1,024, whose registries are read in one round trip."""
 
 
-@pytest.fixture(autouse=True)
-def sound(redis: Redis) -> Iterator[None]:
-    """After every test: no key contradicts another one."""
-    yield
-    assert problems(redis) == []
+pytestmark = pytest.mark.usefixtures("sound")
 
 
 def by_id(saver: RedisSaver) -> dict[str, ThreadInfo]:

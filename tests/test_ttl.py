@@ -11,7 +11,6 @@ from redis import Redis
 
 from saver import AsyncRedisSaver, RedisSaver
 from saver.errors import ThreadNotFoundError
-from tests.invariants import problems
 from tests.lifecycle import (
     KINDS,
     delta,
@@ -26,17 +25,13 @@ from tests.lifecycle import (
 from tests.samples import checkpoint, config, put
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.servers import Server
 
 
-@pytest.fixture(autouse=True)
-def sound(redis: Redis) -> Iterator[None]:
-    """After every test: no key contradicts another one."""
-    yield
-    assert problems(redis) == []
+pytestmark = pytest.mark.usefixtures("sound")
 
 
 LONG, SHORT = 10_000, 50

@@ -1,11 +1,7 @@
 -- The reply of get_tuple.lua and get_tuple_renewing.lua: one checkpoint, the one named or the
 -- latest. O(channels + tasks + log checkpoints).
 local function find_checkpoint(thread_id, ns, checkpoint_id)
-  if checkpoint_id == '' then
-    local latest = redis.call('ZREVRANGEBYLEX', key.index, '(' .. ns .. '\1', '[' .. ns .. '\0',
-      'LIMIT', 0, 1)[1]
-    checkpoint_id = latest and latest:sub(#ns + 2)
-  end
+  if checkpoint_id == '' then checkpoint_id = newest_id(ns) end
   if not checkpoint_id then return loss(key.index, thread_id) or { {}, {}, {} } end
   local member = ns .. '\0' .. checkpoint_id
   local record = redis.call('HGET', key.checkpoints, member)
